@@ -1,0 +1,26 @@
+#!/usr/bin/env node
+/** The command tree. Each command lives in its own file below `commands/` and adds itself here. */
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { say } from './run.js';
+
+const program = new Command('bootdepot')
+  .description('Serves and signs everything that bare-metal and air-gapped clusters pull while they boot.')
+  .version(readVersion())
+  .exitOverride()
+  .showHelpAfterError('(see --help)');
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (!(error instanceof CommanderError)) throw error;
+  process.exitCode = error.exitCode === 0 ? 0 : 2;
+  if (error.code === 'commander.help') say('');
+}
+
+function readVersion(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  const parsed: unknown = JSON.parse(text);
+  if (typeof parsed === 'object' && parsed !== null && 'version' in parsed) return String(parsed.version);
+  return 'unknown';
+}

@@ -1,0 +1,38 @@
+/** How every command runs: results on stdout, talk on stderr, failures as one line and an exit status. */
+import { types } from 'node:util';
+import { DepotError, outcomeOf, systemCode } from '../server/index.js';
+
+/**
+ * Runs the body of a command and sets the exit status: 0 done, or what the error's code says.
+ *
+ * @param work - the command; it throws to fail, and returns when it is done
+ */
+export async function run(work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (systemCode(error) === 'EPIPE') return;
+    say(`bootdepot: ${describe(error)}`);
+    process.exitCode = outcomeOf(error).exit;
+  }
+}
+
+/** Writes a line of results to stdout. */
+export function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+/** Writes a value for scripts to stdout, as one JSON document. */
+export function printJson(value: unknown): void {
+  print(JSON.stringify(value, null, 2));
+}
+
+/** Writes a line of talk (progress, warnings, failures) to stderr. */
+export function say(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+function describe(error: unknown): string {
+  if (error instanceof DepotError) return error.message;
+  return types.isNativeError(error) ? (error.stack ?? error.message) : String(error);
+}
