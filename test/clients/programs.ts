@@ -7,12 +7,21 @@ export function hasProgram(name: string): boolean {
   return spawnSync('sh', ['-c', `command -v "${name}"`]).status === 0;
 }
 
+/** Something a test needs that is not a program. */
+export interface Requirement {
+  readonly name: string;
+  readonly present: boolean;
+}
+
 /**
  * A `describe` that needs real programs. Where one is missing the block becomes a single test that fails in CI
  * (`CI=true`) and elsewhere passes after saying what was left out.
  */
-export function describeWith(programs: readonly string[], name: string, body: () => void): void {
-  const missing = programs.filter((program) => !hasProgram(program));
+export function describeWith(needs: readonly (string | Requirement)[], name: string, body: () => void): void {
+  const required = needs.map((need) =>
+    typeof need === 'string' ? { name: need, present: hasProgram(need) } : need,
+  );
+  const missing = required.filter((need) => !need.present).map((need) => need.name);
   if (missing.length === 0) {
     describe(name, body);
     return;
