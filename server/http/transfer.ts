@@ -1,0 +1,143 @@
+/** One answer with a file body: where it stands, and how it ends. */
+import type { FileHandle } from 'node:fs/promises';
+import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+
+/** A piece of a body: bytes as they are, or a piece of the open file. */
+export type BodyPart = Uint8Array | { readonly start: number; readonly length: number };
+
+/** Figures that all transfers of a process add to. */
+export interface TransferTotals {
+  /** Answers under way. */
+  open: number;
+  /** Body bytes handed to the kernel. */
+  bytes: number;
+}
+
+/**
+ * The state of one answer. It ends exactly once: in full, because the client left, or because the file became
+ * shorter than promised; whichever comes first closes the file.
+ */
+export class Transfer {
+  readonly res: ServerResponse;
+  readonly socket: Socket;
+  readonly file: FileHandle;
+  /** Where in the file the next byte of the current piece lies. */
+  position = 0;
+  /** Bytes of the current piece that are still to be sent; 0 between parts. */
+  remaining = 0;
+  ended = false;
+  readonly #parts: readonly BodyPart[];
+  readonly #totals: TransferTotals;
+  #nextPart = 0;
+  #afterWrite: (() => void) | undefined;
+
+  /** @param parts - what the body consists of, in order; `Content-Length` must already say their sum */
+  constructor(res: ServerResponse, file: FileHandle, parts: readonly BodyPart[], totals: TransferTotals) {
+    this.res = res;
+    this.socket = res.req.socket;
+    this.file = file;
+    this.#parts = parts;
+    this.#totals = totals;
+    totals.open += 1;
+    watch(this.socket, this);
+    if (this.socket.destroyed || res.writableEnded) this.cut();
+  }
+
+  /**
+   * Moves to the next part: literal bytes are returned, a piece of the file is loaded into
+   * {@link position} and {@link remaining}.
+   *
+   * @returns the bytes, `'piece'`, or `undefined` after the last part
+   */
+  next(): Uint8Array | 'piece' | undefined {
+    const part = this.#parts[this.#nextPart];
+    if (part === undefined) return undefined;
+    this.#nextPart += 1;
+    if (part instanceof Uint8Array) return part;
+    this.position = part.start;
+    this.remaining = part.length;
+    return 'piece';
+  }
+
+  /** Whether nothing follows the current piece. */
+  get onLastPart(): boolean {
+    return this.#nextPart === this.#parts.length;
+  }
+
+  /** Notes that bytes of the current piece were read or sent. */
+  advance(bytes: number): void {
+    this.position += bytes;
+    this.remaining -= bytes;
+  }
+
+  /** Notes body bytes that the kernel has taken. */
+  count(bytes: number): void {
+    this.#totals.bytes += bytes;
+  }
+
+  /**
+   * Writes through node:http, headers first if they have not left yet.
+   *
+   * @param done - called once, when the kernel has all of it or the transfer has ended: look at {@link ended}
+   */
+  write(bytes: Uint8Array, done: () => void): void {
+    if (this.ended) {
+      done();
+      return;
+    }
+    this.#afterWrite = done;
+    this.res.write(bytes, (error) => {
+      if (error) this.cut();
+      else this.count(bytes.length);
+      this.#release();
+    });
+  }
+
+  /** All parts are sent: ends the response, which lets the connection go on to the next request. */
+  complete(): void {
+    if (this.ended) return;
+    this.#end();
+    this.res.end();
+  }
+
+  /** The rest cannot be sent: closes the connection, so that the client sees a cut answer and never a padded one. */
+  cut(): void {
+    if (this.ended) return;
+    this.#end();
+    this.res.destroy();
+  }
+
+  #end(): void {
+    this.ended = true;
+    this.#totals.open -= 1;
+    watched.get(this.socket)?.delete(this);
+    this.file.close().catch(() => undefined);
+    this.#release();
+  }
+
+  #release(): void {
+    const done = this.#afterWrite;
+    this.#afterWrite = undefined;
+    done?.();
+  }
+}
+
+/**
+ * The transfers of each connection. A response that waits behind a pipelined one never hears that its socket closed,
+ * so the socket itself is watched, once, however many answers wait on it.
+ */
+const watched = new WeakMap<Socket, Set<Transfer>>();
+
+function watch(socket: Socket, transfer: Transfer): void {
+  const known = watched.get(socket);
+  if (known !== undefined) {
+    known.add(transfer);
+    return;
+  }
+  const transfers = new Set([transfer]);
+  watched.set(socket, transfers);
+  socket.once('close', () => {
+    for (const each of transfers) each.cut();
+  });
+}

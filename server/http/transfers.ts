@@ -1,0 +1,59 @@
+/** How file bytes leave the process: by the kernel alone where it can, else through pooled buffers. */
+import type { FileHandle } from 'node:fs/promises';
+import type { ServerResponse } from 'node:http';
+import { createPooledReads } from './pooled-reads.js';
+import type { Sendfile } from './sendfile.js';
+import { type BodyPart, Transfer } from './transfer.js';
+
+export type { BodyPart } from './transfer.js';
+
+/** Sends file bodies and knows how many are under way. */
+export interface Transfers {
+  /**
+   * Sends the headers that are set on `res`, then the parts, ends the response and closes the file. Sets
+   * `Content-Length` to the sum of the parts. Returns at once; the response's own `finish` (sent in full) or `close`
+   * without it (cut short) tells how it went. Never throws for a client that left. If the file turns out shorter
+   * than its parts, the connection is closed: nothing is ever padded.
+   *
+   * @param file - one open file for the whole answer; the transfer owns it from here on
+   * @param parts - pieces must lie inside the file
+   */
+  send(res: ServerResponse, file: FileHandle, parts: readonly BodyPart[]): void;
+  /** To be called for each new connection: newcomers are accepted before files flow on. */
+  sawConnection(): void;
+  /** Answers under way. */
+  readonly open: number;
+  /** Body bytes handed to the kernel since the start. */
+  readonly bytes: number;
+}
+
+/** How the files are to be sent. */
+export interface TransfersOptions {
+  /** From {@link loadSendfile}; without it all bodies go through pooled reads. */
+  readonly sendfile?: Sendfile | undefined;
+}
+
+/** Makes the sender that all listeners of a process share. */
+export function createTransfers(_options: TransfersOptions = {}): Transfers {
+  const totals = { open: 0, bytes: 0 };
+  const pooledReads = createPooledReads();
+  return {
+    send(res, file, parts) {
+      if (!res.headersSent) res.setHeader('Content-Length', bodyLength(parts));
+      const transfer = new Transfer(res, file, parts, totals);
+      if (res.req.method === 'HEAD') transfer.complete();
+      else pooledReads(transfer);
+    },
+    sawConnection() {},
+    get open() {
+      return totals.open;
+    },
+    get bytes() {
+      return totals.bytes;
+    },
+  };
+}
+
+function bodyLength(parts: readonly BodyPart[]): number {
+  return parts.reduce((sum, part) => sum + part.length, 0);
+}
