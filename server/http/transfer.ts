@@ -27,6 +27,8 @@ export class Transfer {
   /** Bytes of the current piece that are still to be sent; 0 between parts. */
   remaining = 0;
   ended = false;
+  /** Whether the headers, and whatever was written with them, have gone to the kernel. */
+  headersLeft = false;
   readonly #parts: readonly BodyPart[];
   readonly #totals: TransferTotals;
   #nextPart = 0;
@@ -88,8 +90,12 @@ export class Transfer {
     }
     this.#afterWrite = done;
     this.res.write(bytes, (error) => {
-      if (error) this.cut();
-      else this.count(bytes.length);
+      if (error) {
+        this.cut();
+      } else {
+        this.headersLeft = true;
+        this.count(bytes.length);
+      }
       this.#release();
     });
   }
@@ -99,6 +105,14 @@ export class Transfer {
     if (this.ended) return;
     this.#end();
     this.res.end();
+  }
+
+  /** The same, with the last bytes of the body: in one write, together with the headers if they are still here. */
+  completeWith(bytes: Uint8Array): void {
+    if (this.ended) return;
+    this.count(bytes.length);
+    this.#end();
+    this.res.end(bytes);
   }
 
   /** The rest cannot be sent: closes the connection, so that the client sees a cut answer and never a padded one. */

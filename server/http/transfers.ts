@@ -1,8 +1,9 @@
 /** How file bytes leave the process: by the kernel alone where it can, else through pooled buffers. */
 import type { FileHandle } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
+import { createKernelSends, type TurnOptions } from './kernel-sends.js';
 import { createPooledReads } from './pooled-reads.js';
-import type { Sendfile } from './sendfile.js';
+import { plainDescriptor, type Sendfile } from './sendfile.js';
 import { type BodyPart, Transfer } from './transfer.js';
 
 export type { BodyPart } from './transfer.js';
@@ -28,23 +29,27 @@ export interface Transfers {
 }
 
 /** How the files are to be sent. */
-export interface TransfersOptions {
+export interface TransfersOptions extends TurnOptions {
   /** From {@link loadSendfile}; without it all bodies go through pooled reads. */
   readonly sendfile?: Sendfile | undefined;
 }
 
 /** Makes the sender that all listeners of a process share. */
-export function createTransfers(_options: TransfersOptions = {}): Transfers {
+export function createTransfers({ sendfile, ...turns }: TransfersOptions = {}): Transfers {
   const totals = { open: 0, bytes: 0 };
   const pooledReads = createPooledReads();
+  const kernelSends = sendfile && createKernelSends(sendfile, pooledReads, turns);
   return {
     send(res, file, parts) {
       if (!res.headersSent) res.setHeader('Content-Length', bodyLength(parts));
       const transfer = new Transfer(res, file, parts, totals);
       if (res.req.method === 'HEAD') transfer.complete();
+      else if (kernelSends && plainDescriptor(transfer.socket) !== undefined) kernelSends.start(transfer);
       else pooledReads(transfer);
     },
-    sawConnection() {},
+    sawConnection() {
+      kernelSends?.sawConnection();
+    },
     get open() {
       return totals.open;
     },
