@@ -1,6 +1,11 @@
 /** What the faces (HTTP and command line) may use of the core. */
 export { type Asset, type AssetsFolder, findAsset } from './assets/asset.js';
 export { type ListedFolder, type ListingEntry, listFolder } from './assets/listing.js';
+export { type ConfigSources, type LoadedConfig, loadConfig } from './config.js';
+export type { Listener } from './config-listener.js';
+export { formatConfig } from './config-print.js';
+export type { Config } from './config-schema.js';
+export type { FlagSetting } from './config-sources.js';
 export {
   type AtomicOptions,
   isTemporaryName,
@@ -8,6 +13,9 @@ export {
   writeFileAtomically,
 } from './disk/atomic-file.js';
 export { etagOf, type FileVersion, lastModifiedOf, sameVersion } from './disk/file-version.js';
+export { checkFolder, type FolderNeeds, type FolderState } from './disk/folder-check.js';
 export { type OpenFile, openRegularFile, parsePath, type SymlinkPolicy } from './disk/safe-path.js';
 export { isInside, type WalkOptions, walkFiles } from './disk/walk.js';
 export { DepotError, type ErrorCode, type ErrorFacts, fileError, outcomeOf, systemCode } from './errors.js';
+export { createLog, type Log, type Logger, type LogOptions } from './log.js';
+export { type AnswerFacts, createMetrics, type Metrics } from './metrics.js';

@@ -1,0 +1,118 @@
+/**
+ * Every key of the configuration, what it may be, and its default: the one place for both. A new key is a line
+ * in the schema, a line in the defaults if it has one, and a line in docs/configuration.md (a test compares).
+ */
+import { z } from 'zod';
+import { type Listener, parseListener } from './config-listener.js';
+import { parseDuration, parseSize } from './config-units.js';
+
+/** A text that a parse function understands; `expected` ends the sentence "expected …". */
+function parsed<T>(parse: (text: string) => T | undefined, expected: string) {
+  return z.string({ error: expected }).transform((text, context): T => {
+    const value = parse(text);
+    if (value !== undefined) return value;
+    context.issues.push({ code: 'custom', input: text, message: expected });
+    return z.NEVER;
+  });
+}
+
+/** Longer than a timer of Node can wait: it would fire at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+const timer = () =>
+  parsed((text) => {
+    const durationMs = parseDuration(text);
+    return durationMs !== undefined && durationMs <= MAX_TIMER_MS ? durationMs : undefined;
+  }, 'a duration such as 30s, 5m or 24h, of at most 24 days');
+const size = () => parsed(parseSize, 'a size such as 16KiB, 64MiB or 5GiB');
+const flag = () => z.boolean({ error: 'true or false' });
+const path = (what: string) => z.string({ error: what }).min(1, { error: what });
+const CACHE_RULE = '{ glob, control }';
+const headerValue = () =>
+  parsed(
+    (text) => (/^[\x20-\x7e]+$/.test(text) ? text : undefined),
+    'a Cache-Control value such as no-cache',
+  );
+const listener = () =>
+  parsed<Listener>(parseListener, 'host:port such as 127.0.0.1:8080, https://host:port, or unix:/path');
+
+function oneOf<const T extends readonly [string, ...string[]]>(...words: T) {
+  return z.enum(words, { error: `one of ${words.join(', ')}` });
+}
+
+function parsePublicUrl(text: string): string | undefined {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || !/^https?:$/.test(url.protocol)) return undefined;
+  if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') return undefined;
+  return url.href.replace(/\/+$/, '');
+}
+
+/** The shape of a configuration. Durations become milliseconds, sizes bytes, listeners addresses. */
+export const CONFIG_SCHEMA = z.strictObject({
+  listen: z.array(listener(), { error: 'a list of addresses' }).min(1, { error: 'at least one address' }),
+  publicUrl: parsed(parsePublicUrl, 'an address such as http://depot.example.com:8080').optional(),
+  assets: z.strictObject({
+    dir: path('a folder'),
+    listing: flag(),
+    symlinks: oneOf('inside', 'follow'),
+    cache: z.array(
+      z.strictObject(
+        { glob: path('a pattern such as **/*.aci'), control: headerValue() },
+        { error: CACHE_RULE },
+      ),
+      { error: `a list of ${CACHE_RULE}` },
+    ),
+  }),
+  keys: z.strictObject({ dir: path('a folder') }),
+  data: z.strictObject({ dir: path('a folder') }),
+  sign: z.strictObject({
+    auto: flag(),
+    hash: oneOf('sha256', 'sha512'),
+    passphraseFile: path('a file').optional(),
+  }),
+  tls: z.strictObject({
+    cert: path('a PEM file').optional(),
+    key: path('a PEM file').optional(),
+  }),
+  transfers: z.strictObject({ sendfile: flag() }),
+  log: z.strictObject({
+    level: oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'),
+    format: oneOf('auto', 'json', 'pretty'),
+    requests: flag(),
+  }),
+  limits: z.strictObject({
+    headerSize: size(),
+    urlLength: size(),
+    headerTime: timer(),
+    idleTime: timer(),
+    connections: z.int({ error: 'a whole number' }).min(1, { error: 'a number of 1 or more' }),
+    drain: timer(),
+    freeSpace: size(),
+  }),
+});
+
+/** A checked configuration, ready for use: durations in milliseconds, sizes in bytes. */
+export type Config = z.output<typeof CONFIG_SCHEMA>;
+
+/** What holds where nobody says otherwise, in the form a configuration file writes it. */
+export const CONFIG_DEFAULTS = {
+  listen: ['127.0.0.1:8080'],
+  assets: { dir: 'assets', listing: true, symlinks: 'inside', cache: [] },
+  keys: { dir: 'keys' },
+  data: { dir: 'data' },
+  sign: { auto: false, hash: 'sha512' },
+  tls: {},
+  transfers: { sendfile: true },
+  log: { level: 'info', format: 'auto', requests: true },
+  limits: {
+    headerSize: '16KiB',
+    urlLength: '8KiB',
+    headerTime: '30s',
+    idleTime: '75s',
+    connections: 20_000,
+    drain: '30s',
+    freeSpace: '64MiB',
+  },
+} as const satisfies DeepReadonly<z.input<typeof CONFIG_SCHEMA>>;
+
+type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;

@@ -1,0 +1,75 @@
+/** The log: JSON lines on stdout, or lines for a person where stdout is a terminal. */
+import { isatty } from 'node:tty';
+import { type DestinationStream, type Logger, pino } from 'pino';
+
+export type { Logger } from 'pino';
+
+/** What the log can be told; the words are those of the configuration. */
+export interface LogOptions {
+  readonly level: string;
+  /** `auto`: pretty on a terminal, JSON elsewhere. */
+  readonly format: 'auto' | 'json' | 'pretty';
+  /** Where the lines go instead of stdout. */
+  readonly destination?: DestinationStream | undefined;
+}
+
+/** A log, and a short way into it for lines that are written by the ten thousand. */
+export interface Log {
+  readonly logger: Logger;
+  /**
+   * Writes one line with the members given as JSON text (`"status":200`), behind level and time.
+   * Whether the level is on is for the caller to ask.
+   */
+  readonly writeLine: (level: 'info' | 'error', members: string) => void;
+}
+
+const STDOUT = 1;
+
+/** Opens the log. Lines are written in the background; what is left is written when the process exits. */
+export async function createLog(options: LogOptions): Promise<Log> {
+  const pretty = options.format === 'pretty' || (options.format === 'auto' && isatty(STDOUT));
+  const end = options.destination ?? pino.destination({ fd: STDOUT, sync: pretty });
+  const destination = pretty ? await prettyOnto(end) : end;
+  const timestamp = createClock();
+  const settings = { level: options.level, base: null, timestamp, formatters: { level: levelName } };
+  return {
+    logger: pino(settings, destination),
+    writeLine: (level, members) => destination.write(`{"level":"${level}"${timestamp()},${members}}\n`),
+  };
+}
+
+function levelName(level: string): { level: string } {
+  return { level };
+}
+
+/** The time as a member of a line, written out once a millisecond. */
+function createClock(): () => string {
+  let written = 0;
+  let text = '';
+  return () => {
+    const now = Date.now();
+    if (now !== written) {
+      written = now;
+      text = `,"time":"${new Date(now).toISOString()}"`;
+    }
+    return text;
+  };
+}
+
+/** In this process, because pino's worker for it would cost more memory than the whole server. */
+async function prettyOnto(end: DestinationStream): Promise<DestinationStream> {
+  const { default: pinoPretty } = await import('pino-pretty');
+  const prettify = pinoPretty.prettyFactory({
+    translateTime: 'SYS:HH:MM:ss',
+    singleLine: true,
+    ignore: 'id,method,path,status,bytes,ms,remote,agent',
+    messageFormat: (line, messageKey) =>
+      'path' in line ? describeRequest(line) : String(line[messageKey] ?? ''),
+  });
+  return { write: (line) => void end.write(prettify(line)) };
+}
+
+function describeRequest(line: Readonly<Record<string, unknown>>): string {
+  const cut = line.cut === true ? ' cut short' : '';
+  return `${line.status} ${line.method} ${line.path} ${line.bytes} B in ${line.ms} ms to ${line.remote}${cut}`;
+}

@@ -1,0 +1,128 @@
+/** What Prometheus may ask: one registry a server, filled cheaply while requests pass and written out on request. */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+
+/** One finished answer. */
+export interface AnswerFacts {
+  readonly method: string;
+  readonly status: number;
+  /** A name from a small, fixed set: labels must not grow with what clients ask for. */
+  readonly route: string;
+  /** Body bytes, as far as they are known. */
+  readonly bytes: number;
+  readonly seconds: number;
+}
+
+/** The figures of one server. */
+export interface Metrics {
+  /** Counts an answer. */
+  count(answer: AnswerFacts): void;
+  /** Adds a figure that is read when somebody asks. */
+  addGauge(name: string, help: string, read: () => number): void;
+  /** Adds one figure per state (`good`, `stale`, …), read when somebody asks. */
+  addStates(name: string, help: string, read: () => Readonly<Record<string, number>>): void;
+  /** Adds a total that only grows, read when somebody asks. */
+  addTotal(name: string, help: string, read: () => number): void;
+  /** All of them in Prometheus' text format, of type {@link contentType}. */
+  text(): Promise<string>;
+  readonly contentType: string;
+}
+
+/** From small files out of memory to disk images over slow links. */
+const DURATION_BUCKETS_S = [0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10, 60, 600];
+
+const COUNTED_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']);
+
+interface Tally {
+  readonly labels: { readonly method: string; readonly status: string; readonly route: string };
+  answers: number;
+  bytes: number;
+}
+
+/** Makes an empty set of figures, with those of the process (memory, event loop delay, …) in it. */
+export function createMetrics(): Metrics {
+  const registry = new Registry();
+  const registers = [registry];
+  collectDefaultMetrics({ register: registry });
+  const tallies = new Map<string, Tally>();
+  addTallies(registers, tallies);
+  const durations = new Histogram({
+    name: 'bootdepot_request_duration_seconds',
+    help: 'Time from the request to the end of the answer.',
+    labelNames: ['route'],
+    buckets: DURATION_BUCKETS_S,
+    registers,
+  });
+  return {
+    contentType: registry.contentType,
+    text: () => registry.metrics(),
+    count(answer) {
+      const tally = tallyOf(tallies, answer);
+      tally.answers += 1;
+      tally.bytes += answer.bytes;
+      durations.observe({ route: answer.route }, answer.seconds);
+    },
+    addGauge(name, help, read) {
+      new Gauge({ name, help, registers, collect: set(read) });
+    },
+    addStates(name, help, read) {
+      new Gauge({ name, help, labelNames: ['state'], registers, collect: setEach(read) });
+    },
+    addTotal(name, help, read) {
+      new Counter({ name, help, registers, collect: advanceTo(read) });
+    },
+  };
+}
+
+function set(read: () => number) {
+  return function (this: Gauge): void {
+    this.set(read());
+  };
+}
+
+function setEach(read: () => Readonly<Record<string, number>>) {
+  return function (this: Gauge<'state'>): void {
+    for (const [state, count] of Object.entries(read())) this.set({ state }, count);
+  };
+}
+
+function advanceTo(read: () => number) {
+  return function (this: Counter): void {
+    this.reset();
+    this.inc(read());
+  };
+}
+
+/** Plain numbers while requests pass: prom-client's own counters look their labels up each time. */
+function tallyOf(tallies: Map<string, Tally>, answer: AnswerFacts): Tally {
+  const method = COUNTED_METHODS.has(answer.method) ? answer.method : 'other';
+  const status = `${Math.trunc(answer.status / 100)}xx`;
+  const name = `${method} ${status} ${answer.route}`;
+  const known = tallies.get(name);
+  if (known !== undefined) return known;
+  const made: Tally = { labels: { method, status, route: answer.route }, answers: 0, bytes: 0 };
+  tallies.set(name, made);
+  return made;
+}
+
+function addTallies(registers: Registry[], tallies: ReadonlyMap<string, Tally>): void {
+  new Counter({
+    name: 'bootdepot_requests_total',
+    help: 'Answers by method, status class and part of the server.',
+    labelNames: ['method', 'status', 'route'],
+    registers,
+    collect() {
+      this.reset();
+      for (const { labels, answers } of tallies.values()) this.inc(labels, answers);
+    },
+  });
+  new Counter({
+    name: 'bootdepot_response_bytes_total',
+    help: 'Body bytes of the answers that were sent in full.',
+    labelNames: ['route'],
+    registers,
+    collect() {
+      this.reset();
+      for (const { labels, bytes } of tallies.values()) this.inc({ route: labels.route }, bytes);
+    },
+  });
+}
