@@ -114,7 +114,6 @@ export function createKernelSends(
     }
     transfer.advance(sent);
     transfer.count(sent);
-    keepAwake(transfer);
     if (sent < asked) writeThrough(transfer);
     else if (transfer.remaining === 0) step(transfer);
     else enqueue(transfer);
@@ -168,9 +167,4 @@ function readNow(transfer: Transfer, length: number): Buffer | undefined {
   }
   transfer.cut();
   return undefined;
-}
-
-/** A socket's idle timer knows only what node:net writes; bytes that left past it count as well. */
-function keepAwake({ socket }: Transfer): void {
-  if (socket.timeout) socket.setTimeout(socket.timeout);
 }

@@ -42,6 +42,9 @@ export class Transfer {
     this.#parts = parts;
     this.#totals = totals;
     totals.open += 1;
+    // A long slow download is not idle, and the idle timer would not see bytes that the kernel sends by itself.
+    // node:http sets the timer again when the response has ended.
+    this.socket.setTimeout(0);
     watch(this.socket, this);
     if (this.socket.destroyed || res.writableEnded) this.cut();
   }
