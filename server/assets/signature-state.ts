@@ -1,10 +1,8 @@
 /** Whether a file has a detached signature beside it, told from names and times alone: nothing is verified here. */
+import { isAciName, signatureEndingsOf, signedNameOf } from './signature-name.js';
 
 /** `stale`: a signature is older than the file. `unsigned`: one is expected, as of every ACI, and missing. */
 export type SignatureState = 'signed' | 'stale' | 'unsigned';
-
-/** Armored, binary, and the one of a checksum list. */
-const SIGNATURE_ENDINGS = ['.asc', '.sig', '.gpg'];
 
 /**
  * The signature state of a file.
@@ -19,10 +17,9 @@ export function signatureStateOf(
   modifiedMs: number,
   modifiedBeside: (name: string) => number | undefined,
 ): SignatureState | null {
-  if (SIGNATURE_ENDINGS.some((ending) => name.endsWith(ending))) return null;
-  const made = SIGNATURE_ENDINGS.map((ending) => modifiedBeside(name + ending)).filter(
-    (time) => time !== undefined,
-  );
-  if (made.length === 0) return name.endsWith('.aci') ? 'unsigned' : null;
-  return made.every((time) => time >= modifiedMs) ? 'signed' : 'stale';
+  if (signedNameOf(name) !== undefined) return null;
+  const made = signatureEndingsOf(name).map((ending) => modifiedBeside(name + ending));
+  const known = made.filter((time) => time !== undefined);
+  if (known.length === 0) return isAciName(name) ? 'unsigned' : null;
+  return known.every((time) => time >= modifiedMs) ? 'signed' : 'stale';
 }

@@ -1,0 +1,63 @@
+/** `GET` and `HEAD /assets/...`: the assets folder, its files and its listings. */
+import { type Request, type Response, Router } from 'express';
+import { DepotError, findAsset, parsePath } from '../index.js';
+import { type CacheRule, cacheControlBy } from './cache-rules.js';
+import { answerFile, type FileAnswers } from './file-answer.js';
+import { answerFolder, type FolderAnswers } from './folder-answer.js';
+import type { HotFiles } from './hot-files.js';
+import { answerPlainText } from './plain-text.js';
+import { splitTarget } from './request-target.js';
+import type { Transfers } from './transfers.js';
+
+/** What the assets routes work with. */
+export interface AssetsOptions extends FolderAnswers {
+  readonly cache: readonly CacheRule[];
+  readonly transfers: Transfers;
+  readonly hot?: HotFiles | undefined;
+  /**
+   * Whether a signature is being made, by its name relative to the assets folder. It is then answered 202, which rkt
+   * understands as "ask again after the image".
+   */
+  readonly signatureState?: ((name: string) => 'pending' | 'settled') | undefined;
+}
+
+/** A file that is replaced so often between two looks is answered 503. */
+const MAX_ATTEMPTS = 10;
+/** What clients are told to wait for a pending signature, in seconds. */
+const PENDING_RETRY_S = '1';
+
+/** The routes of one assets folder, to be mounted where it is to be seen. */
+export function assetsRouter(options: AssetsOptions): Router {
+  const answers: FileAnswers = { ...options, cacheControl: cacheControlBy(options.cache) };
+  const router = Router();
+  router.use((req, res) => answerAsset(req, res, options, answers));
+  return router;
+}
+
+async function answerAsset(
+  req: Request,
+  res: Response,
+  options: AssetsOptions,
+  answers: FileAnswers,
+): Promise<void> {
+  refuseOtherMethods(req, res);
+  const requested = parsePath(splitTarget(req.originalUrl).path.slice(req.baseUrl.length));
+  const name = requested.parts.join('/');
+  if (options.signatureState?.(name) === 'pending') {
+    res.setHeader('Retry-After', PENDING_RETRY_S);
+    answerPlainText(res, 202, 'the signature is being made, ask again');
+    return;
+  }
+  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
+    const asset = await findAsset(options, requested);
+    if (asset.kind === 'folder') return await answerFolder(req, res, asset, options);
+    if (await answerFile(req, res, asset, answers)) return;
+  }
+  throw new DepotError('FILE_CHANGED', `${name} is being replaced all the time`);
+}
+
+function refuseOtherMethods(req: Request, res: Response): void {
+  if (req.method === 'GET' || req.method === 'HEAD') return;
+  res.setHeader('Allow', 'GET, HEAD');
+  throw new DepotError('METHOD_NOT_ALLOWED', `${req.method} is not for assets`);
+}
