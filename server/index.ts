@@ -14,8 +14,19 @@ export {
 } from './disk/atomic-file.js';
 export { etagOf, type FileVersion, lastModifiedOf, sameVersion } from './disk/file-version.js';
 export { checkFolder, type FolderNeeds, type FolderState } from './disk/folder-check.js';
+export { makeFolder, sweepTemporaries } from './disk/folders.js';
 export { type OpenFile, openRegularFile, parsePath, type SymlinkPolicy } from './disk/safe-path.js';
 export { isInside, type WalkOptions, walkFiles } from './disk/walk.js';
 export { DepotError, type ErrorCode, type ErrorFacts, fileError, outcomeOf, systemCode } from './errors.js';
 export { createLog, type Log, type Logger, type LogOptions } from './log.js';
 export { type AnswerFacts, createMetrics, type Metrics } from './metrics.js';
+export type { Certificate } from './openpgp/certificate.js';
+export { armorSignature, type HashName, signHashed } from './openpgp/detached.js';
+export { readKeyring } from './openpgp/keyring.js';
+export { type AskPassphrase, loadSigningKey, type SigningKey } from './openpgp/signing-key.js';
+export {
+  type DetachedSignature,
+  parseDetachedSignature,
+  type Verdict,
+  verifyHashed,
+} from './openpgp/verify.js';

@@ -1,0 +1,58 @@
+/** Where rkt is stricter than OpenPGP: its old library refuses keys and signatures that gpg takes. */
+import type { Key, SignaturePacket } from 'openpgp';
+import { z } from 'zod';
+import { rsaPublicNumbers } from './rsa.js';
+
+const RSA_SIGNATURE = z.object({ s: z.instanceof(Uint8Array) });
+const MAX_EXPONENT_BYTES = 3;
+
+/**
+ * Whether the integer of an RSA signature has as many bytes as the modulus. OpenPGP drops leading zeros, and rkt
+ * refuses the shorter integer that is left: about one valid signature in 256.
+ *
+ * @param packet - as it was read; one that was just made may still have its zeros
+ */
+export function hasFullInteger(packet: SignaturePacket, publicParams: object): boolean {
+  const modulus = rsaPublicNumbers(publicParams)?.modulus;
+  const signature = RSA_SIGNATURE.safeParse('params' in packet ? packet.params : undefined);
+  return modulus !== undefined && signature.success && signature.data.s.length === modulus.length;
+}
+
+/** Whether every self-signature on the user ids of an RSA key is one that rkt takes; as the key was read. */
+export function certificationsAreFull(key: Key): boolean {
+  const { publicParams } = key.keyPacket;
+  return key.users.every((user) =>
+    user.selfCertifications.every((packet) => hasFullInteger(packet, publicParams)),
+  );
+}
+
+/**
+ * What an RSA key brings with it that rkt, or another client, would not take.
+ *
+ * @param key - as its owner made it, secret or public
+ * @param expires - of its certificate
+ * @returns a sentence for each, none where all is well
+ */
+export function keyWarnings(key: Key, expires: Date | undefined): string[] {
+  const warnings: string[] = [];
+  if (key.subkeys.length > 0) {
+    warnings.push(
+      `${key.subkeys.length} subkey(s) are left out: rkt refuses a key file with subkeys of some kinds, and nothing here needs them`,
+    );
+  }
+  if (expires !== undefined) {
+    warnings.push(
+      `the key expires at ${expires.toISOString()}: rkt does not look, but other clients refuse it then`,
+    );
+  }
+  if (!certificationsAreFull(key)) {
+    warnings.push(
+      'a self-signature has a short RSA integer, so rkt will refuse the key: make it again with gpg --quick-set-expire, then export and import the key',
+    );
+  }
+  const exponent = rsaPublicNumbers(key.keyPacket.publicParams)?.exponent;
+  if (exponent !== undefined && exponent.length > MAX_EXPONENT_BYTES) {
+    warnings.push('the RSA exponent has more than 3 bytes, so rkt will refuse the key');
+  }
+  return warnings;
+}
