@@ -1,0 +1,112 @@
+/** One answer that is kept in memory: made from an answer of the slow path, sent again as it was. */
+import { type Stats, statSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type FileVersion, sameVersion } from '../index.js';
+
+/** A file's bytes with the headers that describe them. */
+export interface HotEntry {
+  /** Where the file is looked for again. */
+  readonly path: string;
+  readonly version: FileVersion;
+  readonly body: Buffer;
+  readonly etag: string | undefined;
+  /** Names and values by turns, as `writeHead` takes them fastest. */
+  readonly headers: string[];
+  readonly notModifiedHeaders: string[];
+}
+
+/** What a request wants of an entry; `'other'` is more than a kept answer can give. */
+export type Wish = 'whole' | 'head' | 'not-modified' | 'other';
+
+/** Headers that belong to one answer or one connection, not to the file. */
+const PASSING = new Set(['connection', 'date', 'keep-alive', 'transfer-encoding', 'x-request-id']);
+/** Headers that a 304 leaves out, as the slow path does. */
+const OF_CONTENT = new Set(['Content-Type', 'Content-Length']);
+/** With one of these a request is no longer a plain one. */
+const DEMANDING = new Set([
+  'content-length',
+  'if-match',
+  'if-modified-since',
+  'if-range',
+  'if-unmodified-since',
+  'range',
+  'transfer-encoding',
+]);
+
+/** The headers that are set on an answer and go with the file, names and values by turns. */
+export function headersToKeep(res: ServerResponse): string[] {
+  return res
+    .getHeaderNames()
+    .filter((name) => !PASSING.has(name))
+    .flatMap((name) => [wireName(name), String(res.getHeader(name))]);
+}
+
+/** Node gives names in lower case; this is how they were written. */
+function wireName(name: string): string {
+  return name === 'etag' ? 'ETag' : name.replace(/(^|-)[a-z]/g, (start) => start.toUpperCase());
+}
+
+/**
+ * Reads the bytes of one version of a file.
+ *
+ * @param headers - from {@link headersToKeep}
+ * @returns `undefined` if the file at `path` is another version by now
+ */
+export async function readEntry(
+  path: string,
+  version: FileVersion,
+  headers: string[],
+): Promise<HotEntry | undefined> {
+  const file = await open(path);
+  try {
+    if (!sameVersion(version, await file.stat())) return undefined;
+    const body = Buffer.allocUnsafeSlow(version.size);
+    const { bytesRead } = await file.read(body, 0, version.size, 0);
+    if (bytesRead !== version.size || !sameVersion(version, await file.stat())) return undefined;
+    const etag = headers[headers.indexOf('ETag') + 1];
+    return { path, version, body, etag, headers, notModifiedHeaders: withoutContent(headers) };
+  } finally {
+    await file.close();
+  }
+}
+
+function withoutContent(headers: readonly string[]): string[] {
+  return headers.filter((_, index) => !OF_CONTENT.has(headers[index & ~1] ?? ''));
+}
+
+/** Whether the path still leads to the version that is kept. */
+export function isCurrent(entry: HotEntry): boolean {
+  let stats: Stats | undefined;
+  try {
+    stats = statSync(entry.path, { throwIfNoEntry: false });
+  } catch {
+    // A folder above was closed to us or replaced: the slow path says what that means.
+  }
+  return stats !== undefined && sameVersion(entry.version, stats);
+}
+
+/** What a request wants. Looks at the raw headers: to have them parsed costs more than the whole answer. */
+export function wishOf(req: IncomingMessage, entry: HotEntry): Wish {
+  let wish: Wish = req.method === 'GET' ? 'whole' : req.method === 'HEAD' ? 'head' : 'other';
+  const { rawHeaders } = req;
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = (rawHeaders[index] ?? '').toLowerCase();
+    if (DEMANDING.has(name)) return 'other';
+    if (name !== 'if-none-match') continue;
+    if (rawHeaders[index + 1] !== entry.etag) return 'other';
+    wish = wish === 'other' ? 'other' : 'not-modified';
+  }
+  return wish;
+}
+
+/** Sends the answer in one write. */
+export function sendEntry(res: ServerResponse, entry: HotEntry, wish: Exclude<Wish, 'other'>): void {
+  if (wish === 'not-modified') {
+    res.writeHead(304, entry.notModifiedHeaders).end();
+  } else if (wish === 'head') {
+    res.writeHead(200, entry.headers).end();
+  } else {
+    res.writeHead(200, entry.headers).end(entry.body);
+  }
+}
