@@ -2,6 +2,7 @@
 /** The command tree. Each command lives in its own file below `commands/` and adds itself here. */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { serveCommand } from './commands/serve.js';
 import { say } from './run.js';
 
 const program = new Command('bootdepot')
@@ -10,12 +11,22 @@ const program = new Command('bootdepot')
   .exitOverride()
   .showHelpAfterError('(see --help)');
 
+program.addCommand(serveCommand());
+
+for (const command of program.commands) inherit(command, program);
+
 try {
   await program.parseAsync();
 } catch (error) {
   if (!(error instanceof CommanderError)) throw error;
   process.exitCode = error.exitCode === 0 ? 0 : 2;
   if (error.code === 'commander.help') say('');
+}
+
+/** Commands that are made elsewhere do not take over by themselves how wrong use is reported. */
+function inherit(command: Command, parent: Command): void {
+  command.copyInheritedSettings(parent);
+  for (const child of command.commands) inherit(child, command);
 }
 
 function readVersion(): string {

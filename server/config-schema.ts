@@ -74,7 +74,7 @@ export const CONFIG_SCHEMA = z.strictObject({
     cert: path('a PEM file').optional(),
     key: path('a PEM file').optional(),
   }),
-  transfers: z.strictObject({ sendfile: flag() }),
+  transfers: z.strictObject({ sendfile: flag(), memory: size() }),
   log: z.strictObject({
     level: oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'),
     format: oneOf('auto', 'json', 'pretty'),
@@ -102,7 +102,7 @@ export const CONFIG_DEFAULTS = {
   data: { dir: 'data' },
   sign: { auto: false, hash: 'sha512' },
   tls: {},
-  transfers: { sendfile: true },
+  transfers: { sendfile: true, memory: '32MiB' },
   log: { level: 'info', format: 'auto', requests: true },
   limits: {
     headerSize: '16KiB',

@@ -3,8 +3,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Log, Metrics } from '../index.js';
 import { requestIdOf } from './request-id.js';
 
-/** Notes a request when it comes, and writes it down when its answer has ended. */
-export type Observer = (req: IncomingMessage, res: ServerResponse) => void;
+/** Notes a request when it comes; what it returns is to be called once, when the answer has ended or was cut. */
+export type Observer = (req: IncomingMessage, res: ServerResponse) => () => void;
 
 /** The status of a request whose client left before there was an answer, as nginx logs it. */
 const CLIENT_LEFT = 499;
@@ -18,7 +18,7 @@ export function createObserver(log: Log, metrics: Metrics, lines: boolean): Obse
     const path = pathOf(req.url ?? '/');
     const remote = req.socket.remoteAddress ?? '';
     const writtenBefore = req.socket.bytesWritten;
-    res.once('close', () => {
+    return () => {
       const passedMs = performance.now() - cameAt;
       const complete = res.writableFinished;
       const status = res.headersSent ? res.statusCode : CLIENT_LEFT;
@@ -32,7 +32,7 @@ export function createObserver(log: Log, metrics: Metrics, lines: boolean): Obse
         'info',
         `"id":"${requestIdOf(req)}","method":${quote(method)},"path":${quote(path)},"status":${status},"bytes":${bytes},"ms":${passedMs.toFixed(1)},"remote":"${remote}","agent":${quote(agent)}${end}`,
       );
-    });
+    };
   };
 }
 

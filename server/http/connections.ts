@@ -1,5 +1,6 @@
 /** The open connections of a server: how many, which are idle, which are too many. */
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 
 /** A connection that is over the limit is refused at its first request, which has this long to come. */
 const SURPLUS_MS = 5_000;
@@ -22,7 +23,8 @@ export interface Connections {
   asked(socket: Socket): Connection;
   /** One answer has left, or never will. */
   answered(connection: Connection): void;
-  isPending(socket: Socket): boolean;
+  /** Whether an answer is under way on a connection. */
+  isPending(socket: Duplex): boolean;
   /** From now on connections close as soon as nothing is pending on them; those that are idle close at once. */
   drain(): void;
   /** Closes what is left, in the middle of answers too; returns how many those were. */
@@ -33,18 +35,19 @@ export interface Connections {
 
 /** @param limit - how many connections are welcome at a time */
 export function createConnections(limit: number): Connections {
-  const book = new Map<Socket, Connection>();
+  const book = new Map<Duplex, Connection>();
   const waiting: (() => void)[] = [];
   let draining = false;
 
   const enter = (socket: Socket): Connection => {
-    const connection = { socket, pending: 0, surplus: book.size >= limit };
+    const connection: Connection = { socket, pending: 0, surplus: book.size >= limit };
     book.set(socket, connection);
     if (connection.surplus) socket.setTimeout(SURPLUS_MS, () => socket.destroy());
     socket.once('close', () => {
       book.delete(socket);
       if (book.size === 0) for (const settle of waiting.splice(0)) settle();
     });
+    if (draining) socket.destroy();
     return connection;
   };
   const closeIfIdle = ({ socket, pending }: Connection) => {

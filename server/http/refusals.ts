@@ -2,7 +2,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { systemCode } from '../index.js';
-import type { Connection } from './connections.js';
+import type { Connection, Connections } from './connections.js';
 import { answerPlainText } from './plain-text.js';
 
 /** How soon a client that was turned away for lack of room may come again. */
@@ -46,9 +46,9 @@ export function refuseRequest(
  *   `100-continue` gets 417 (RFC 9110, 10.1.1), see {@link refuseRequest}.
  * - `CONNECT` gets 405: this is no proxy.
  *
- * @param isPending - whether an answer is under way on a connection
+ * @param connections - know whether an answer is under way
  */
-export function settleOddities(server: Server, isPending: (socket: Duplex) => boolean): void {
+export function settleOddities(server: Server, connections: Connections): void {
   const closing = new WeakSet<Duplex>();
   const asRequest = (req: IncomingMessage, res: ServerResponse) => void server.emit('request', req, res);
   server.on('checkContinue', asRequest);
@@ -61,7 +61,7 @@ export function settleOddities(server: Server, isPending: (socket: Duplex) => bo
     const status = statusOf(systemCode(error));
     if (closing.has(socket)) return;
     closing.add(socket);
-    if (status === undefined || !socket.writable || isPending(socket)) socket.destroy();
+    if (status === undefined || !socket.writable || connections.isPending(socket)) socket.destroy();
     else endWith(socket, status);
   });
 }

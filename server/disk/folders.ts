@@ -1,0 +1,43 @@
+/** The folders of a depot when it starts: made where they are missing, swept where a crash left something. */
+import { mkdir, readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DepotError, fileError, systemCode } from '../errors.js';
+import { removeStaleTemporaries } from './atomic-file.js';
+
+/**
+ * Makes a folder and those above it.
+ *
+ * @param mode - permission bits of what is made; a folder that is there keeps its own
+ * @returns whether it was made now
+ * @throws DepotError `IO_FAILED` (something else has that name), `ACCESS_DENIED`, `DISK_FULL`
+ */
+export async function makeFolder(path: string, mode = 0o777): Promise<boolean> {
+  try {
+    if ((await stat(path).catch(() => undefined))?.isDirectory()) return false;
+    await mkdir(path, { recursive: true, mode });
+    return true;
+  } catch (error) {
+    if (systemCode(error) === 'EEXIST') {
+      throw new DepotError('IO_FAILED', `${path} is not a folder`, { path });
+    }
+    throw fileError(error, path);
+  }
+}
+
+/**
+ * Removes the temporary files that killed processes left in a folder and all folders below it. Links are not
+ * followed, and what cannot be read is passed over.
+ *
+ * @returns how many were removed
+ */
+export async function sweepTemporaries(root: string): Promise<number> {
+  const folders = [root];
+  let removed = 0;
+  for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
+    const here = folder;
+    const entries = await readdir(here, { withFileTypes: true }).catch(() => []);
+    for (const entry of entries) if (entry.isDirectory()) folders.push(join(here, entry.name));
+    removed += await removeStaleTemporaries(here).catch(() => 0);
+  }
+  return removed;
+}

@@ -1,0 +1,76 @@
+/** What happens to a request, from the listener on: noted, perhaps refused, answered from memory or by a route. */
+import type { RequestListener } from 'node:http';
+import { type Config, createMetrics, type Log, type Metrics } from '../index.js';
+import { createObserver } from './access-log.js';
+import { createApp } from './app.js';
+import { assetsRouter } from './assets.js';
+import { type Connections, createConnections } from './connections.js';
+import { healthRouter } from './health.js';
+import { createHotFiles } from './hot-files.js';
+import { readinessOf, type Signing } from './readiness.js';
+import { refuseRequest } from './refusals.js';
+import { loadSendfile } from './sendfile.js';
+import { createTransfers, type Transfers } from './transfers.js';
+
+/** What a depot consists of when it starts. */
+export interface Depot {
+  readonly config: Config;
+  readonly log: Log;
+  /** Where the server signs by itself. */
+  readonly signing?: Signing | undefined;
+}
+
+/** The parts that all listeners of a depot share. */
+export interface Front {
+  readonly handle: RequestListener;
+  readonly connections: Connections;
+  readonly transfers: Transfers;
+}
+
+/** Puts the routes of a depot together. Nothing listens yet. */
+export async function createFront({ config, log, signing }: Depot): Promise<Front> {
+  const { assets, limits } = config;
+  const metrics = createMetrics();
+  const connections = createConnections(limits.connections);
+  const transfers = createTransfers({
+    sendfile: config.transfers.sendfile ? await loadSendfile() : undefined,
+  });
+  const hot = createHotFiles({ maxBytes: config.transfers.memory });
+  const app = createApp({
+    logger: log.logger,
+    assets: assetsRouter({ ...assets, transfers, hot, signatureState: signing?.signatureState }),
+    health: healthRouter({ metrics, readiness: () => readinessOf(config, signing) }),
+    listing: assets.listing,
+    publicUrl: config.publicUrl,
+  });
+  const observe = createObserver(log, metrics, config.log.requests);
+  addFigures(metrics, connections, transfers, signing);
+  const handle: RequestListener = (req, res) => {
+    const connection = connections.asked(req.socket);
+    const writeDown = observe(req, res);
+    res.once('close', () => {
+      connections.answered(connection);
+      writeDown();
+    });
+    if (refuseRequest(req, res, connection, limits.urlLength)) return;
+    if (!hot.answer(req, res)) app(req, res);
+  };
+  return { handle, connections, transfers };
+}
+
+function addFigures(
+  metrics: Metrics,
+  connections: Connections,
+  transfers: Transfers,
+  signing: Signing | undefined,
+): void {
+  metrics.addGauge('bootdepot_open_connections', 'Connections that are open.', () => connections.count);
+  metrics.addGauge('bootdepot_open_transfers', 'Files that are being sent.', () => transfers.open);
+  metrics.addTotal(
+    'bootdepot_transfer_bytes_total',
+    'Bytes of files handed to the kernel, also of answers that were cut short.',
+    () => transfers.bytes,
+  );
+  if (signing === undefined) return;
+  metrics.addStates('bootdepot_signatures', 'Files by the state of their signature.', () => signing.counts());
+}

@@ -1,0 +1,72 @@
+/** `GET /`: what is here and how to use it, for eyes in a browser and in curl. */
+import type { IncomingMessage } from 'node:http';
+import { escapeHtml, pageHeaders } from './html.js';
+
+/** What the page speaks of. */
+export interface HomePageFacts {
+  /** Where clients reach this server, without a slash at its end. */
+  readonly origin: string;
+  /** Whether folders are listed. */
+  readonly listing: boolean;
+}
+
+const STYLE = `
+:root { color-scheme: light dark }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 46rem; margin: 2rem auto; padding: 0 1rem }
+pre { overflow-x: auto; padding: .75rem 1rem; border: 1px solid #8886; border-radius: .4rem }
+`;
+
+/** The headers of the page. */
+export const HOME_PAGE_HEADERS = { ...pageHeaders(STYLE), 'Cache-Control': 'no-cache' };
+
+/** The page. */
+export function homePage({ origin, listing }: HomePageFacts): string {
+  const base = escapeHtml(origin);
+  const assets = listing ? '<a href="/assets/">/assets/</a>' : '/assets/';
+  return `<!DOCTYPE html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>bootdepot</title>
+<style>${STYLE}</style>
+
+<h1>bootdepot</h1>
+<p>What machines pull while they boot, signed with OpenPGP.
+
+<ul>
+<li>${assets} kernels, images and ACIs, with their signatures
+<li><a href="/keys/pubkey.asc">/keys/pubkey.asc</a> the certificate that signs them; /keys/pubkey.gpg is the same for gpgv
+<li><a href="/readyz">/readyz</a>, <a href="/healthz">/healthz</a>, <a href="/metrics">/metrics</a> how this server is
+</ul>
+
+<h2>Fetch a file and check its signature</h2>
+<pre>
+curl -fO ${base}/keys/pubkey.gpg
+curl -fO ${base}/assets/NAME.aci
+curl -fO ${base}/assets/NAME.aci.asc
+gpgv --keyring ./pubkey.gpg NAME.aci.asc NAME.aci
+</pre>
+
+<h2>Trust the certificate in rkt</h2>
+<pre>
+rkt trust --root --insecure-allow-http ${base}/keys/pubkey.asc
+rkt fetch ${base}/assets/NAME.aci
+</pre>
+<p>rkt shows the fingerprint and asks: compare it with the one the operator of this server gives you.
+</html>
+`;
+}
+
+const HOST = /^(?:[\w.-]+|\[[\da-f:.]+\])(?::\d{1,5})?$/i;
+
+/**
+ * How the client reached this server.
+ *
+ * @param publicUrl - what the configuration says about it; it wins
+ */
+export function originOf(req: IncomingMessage, publicUrl: string | undefined): string {
+  if (publicUrl !== undefined) return publicUrl;
+  const scheme = 'encrypted' in req.socket ? 'https' : 'http';
+  const host = req.headers.host ?? '';
+  return `${scheme}://${HOST.test(host) ? host : 'HOST'}`;
+}

@@ -1,0 +1,77 @@
+/** A depot that answers, from the first listener to the last byte. */
+import { createFront, type Depot, type Front } from './front.js';
+import { type Listeners, openListeners, type Place } from './listeners.js';
+import { inheritedSockets } from './socket-activation.js';
+import { createNotify } from './systemd-notify.js';
+
+/** What a depot is started with. */
+export interface ServeOptions extends Depot {
+  /** Whether nobody chose a listener: sockets of systemd then take the place of the default one. */
+  readonly listenByDefault: boolean;
+  /** Where systemd leaves its words; by default the environment of the process. */
+  readonly env?: Readonly<NodeJS.ProcessEnv>;
+  /** How often the certificate files are looked at, in milliseconds; by default 5,000. */
+  readonly lookEveryMs?: number;
+}
+
+/** A depot that is answering. */
+export interface RunningDepot {
+  /** Where, as URLs (`http://127.0.0.1:8080`) or `unix:/path`. */
+  readonly urls: readonly string[];
+  /**
+   * Takes no more connections, closes idle ones, and lets answers end for as long as the configuration says.
+   *
+   * @returns how many connections were cut in the middle of an answer when that time was over
+   */
+  stop(): Promise<number>;
+}
+
+const LOOK_EVERY_MS = 5_000;
+
+/**
+ * Opens all listeners of a depot and tells the service manager.
+ *
+ * @throws DepotError `ADDRESS_UNAVAILABLE`, `CERTIFICATE_INVALID`, `CONFIG_INVALID`; nothing listens then
+ */
+export async function startDepot(options: ServeOptions): Promise<RunningDepot> {
+  const { config, log } = options;
+  const env = options.env ?? process.env;
+  const front = await createFront(options);
+  const listeners = await openListeners(placesOf(options, env), {
+    config,
+    front,
+    logger: log.logger,
+    lookEveryMs: options.lookEveryMs ?? LOOK_EVERY_MS,
+  });
+  const { urls } = listeners;
+  const notify = createNotify(env);
+  await notify(`READY=1\nSTATUS=listening on ${urls.join(' ')}`);
+  log.logger.info({ urls }, 'listening');
+  return {
+    urls,
+    async stop() {
+      await notify('STOPPING=1');
+      const cut = await drain(listeners, front, config.limits.drain);
+      log.logger.info({ cut }, 'stopped');
+      return cut;
+    },
+  };
+}
+
+function placesOf(options: ServeOptions, env: Readonly<NodeJS.ProcessEnv>): readonly Place[] {
+  const inherited = inheritedSockets(env, process.pid);
+  if (inherited.length > 0 && options.listenByDefault) return inherited;
+  return [...inherited, ...options.config.listen];
+}
+
+async function drain(listeners: Listeners, { connections }: Front, limitMs: number): Promise<number> {
+  let cut = 0;
+  listeners.close();
+  connections.drain();
+  const limit = setTimeout(() => {
+    cut = connections.cut();
+  }, limitMs);
+  await connections.whenEmpty();
+  clearTimeout(limit);
+  return cut;
+}
