@@ -38,11 +38,9 @@ export function parsePath(path: string): RequestedPath {
 }
 
 function decodeOnce(path: string): string {
-  // Node hands over raw bytes of the request line as Latin-1; nginx takes them as they are, so they are UTF-8 here.
-  const ascii = path.replace(/[\x80-\xff]/g, (byte) => `%${byte.charCodeAt(0).toString(16)}`);
   let decoded: string;
   try {
-    decoded = decodeURIComponent(ascii);
+    decoded = decodeURIComponent(path);
   } catch (cause) {
     throw new DepotError('BAD_REQUEST', 'the path is not percent-encoded UTF-8', {}, { cause });
   }

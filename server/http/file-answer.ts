@@ -3,21 +3,14 @@ import { randomBytes } from 'node:crypto';
 import type { Stats } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join, resolve } from 'node:path';
-import {
-  type Asset,
-  DepotError,
-  etagOf,
-  lastModifiedOf,
-  type OpenFile,
-  openRegularFile,
-  sameVersion,
-} from '../index.js';
-import { allowsRange, readConditions } from './conditional.js';
+import { types } from 'node:util';
+import { type Asset, DepotError, etagOf, lastModifiedOf, type OpenFile, openRegularFile } from '../index.js';
+import { allowsRange, readConditions, type Validators } from './conditional.js';
 import { contentTypeOf, isActive } from './content-types.js';
 import { consultFileLayer } from './file-layer.js';
 import type { HotFiles } from './hot-files.js';
 import { multipartBody } from './multipart.js';
-import { planRanges, type RangePlan } from './ranges.js';
+import { type ByteRange, contentRange, planRanges, type RangePlan } from './ranges.js';
 import type { BodyPart, Transfers } from './transfers.js';
 
 /** How files are answered. */
@@ -32,10 +25,11 @@ export interface FileAnswers {
 }
 
 /**
- * Answers a GET or HEAD with a file, under all conditions and ranges of the request.
+ * Answers a GET or HEAD with a file, under all conditions and ranges of the request. The file is opened first, and all
+ * that is said and sent is of the open file, whatever takes its place in the meantime.
  *
- * @returns false if the file was replaced in the meantime: nothing has been sent, find it anew and try again
- * @throws DepotError; or an error whose `status` is 412 or 416, `Content-Range` set
+ * @returns false if that was not possible because the file is being replaced: nothing has been sent, find it anew
+ * @throws DepotError; or an error whose `status` is 412 or 416, with `Content-Range` set
  */
 export async function answerFile(
   req: IncomingMessage,
@@ -43,30 +37,72 @@ export async function answerFile(
   asset: Asset,
   answers: FileAnswers,
 ): Promise<boolean> {
-  const { dir } = answers;
-  const { name, stats } = asset;
-  const before = res.getHeaderNames();
-  const describe = (measured: Stats) => describeFile(name, measured, answers.cacheControl(name));
-  const plan = planFor(req, stats);
-  const headers = { ...readConditions(req.headers), ...rangeField(plan, stats.size) };
-  const measured = await consultFileLayer(req, res, { dir, name, headers, describe });
-  if (measured === undefined) return true;
-  const file = sameVersion(stats, measured) ? await openVersion(asset) : undefined;
-  if (file === undefined) {
-    startAnew(res, before);
-    return false;
+  const file = await openIfThere(asset.path);
+  if (file === undefined) return false;
+  try {
+    const decision = await decide(req, res, asset.name, file.stats, answers);
+    if (decision === 'answered' || decision === 'replaced') {
+      await file.handle.close();
+      return decision === 'answered';
+    }
+    answers.transfers.send(res, file.handle, layOut(res, decision, asset.name, file.stats.size));
+  } catch (error) {
+    await file.handle.close();
+    throw error;
   }
-  answers.transfers.send(res, file.handle, layOut(res, plan, contentTypeOf(name), stats.size));
-  if (res.statusCode === 200) answers.hot?.offer(req, res, join(resolve(dir), name), file.stats);
+  if (res.statusCode === 200)
+    answers.hot?.offer(req, res, join(resolve(answers.dir), asset.name), file.stats);
   return true;
 }
 
-function describeFile(name: string, stats: Stats, cacheControl: string): Record<string, string> {
+async function openIfThere(path: string): Promise<OpenFile | undefined> {
+  try {
+    return await openRegularFile(path);
+  } catch (error) {
+    if (error instanceof DepotError && error.code === 'NOT_FOUND') return undefined;
+    throw error;
+  }
+}
+
+/**
+ * What to send; or that all is answered without a body; or that serve-static, which looks at the file by its name, has
+ * seen another one there.
+ */
+type Decision = RangePlan | 'answered' | 'replaced';
+
+/** Sets status and headers as serve-static decides. */
+async function decide(
+  req: IncomingMessage,
+  res: ServerResponse,
+  name: string,
+  stats: Stats,
+  { dir, cacheControl }: FileAnswers,
+): Promise<Decision> {
+  const before = res.getHeaderNames();
+  const current = { etag: etagOf(stats), lastModified: lastModifiedOf(stats) };
+  const description = describe(name, current, cacheControl(name));
+  const plan = planFor(req, current, stats.size);
+  const headers = { ...readConditions(req.headers), ...rangeField(plan, stats.size) };
+  const verdict = await consultFileLayer(req, res, { dir, name, headers, description }).catch(
+    (error: unknown) => {
+      if (!isUnsatisfiable(error)) throw error;
+      if (plan !== 'unsatisfiable') return 'replaced';
+      res.setHeader('Content-Range', `bytes */${stats.size}`);
+      throw error;
+    },
+  );
+  if (verdict === 'answered') return 'answered';
+  if (verdict === 'body' && res.statusCode === (isOnePiece(plan) ? 206 : 200)) return plan;
+  startAnew(res, before);
+  return 'replaced';
+}
+
+function describe(name: string, current: Validators, cacheControl: string): Record<string, string> {
   const type = contentTypeOf(name);
   return {
     'Content-Type': type,
-    ETag: etagOf(stats),
-    'Last-Modified': lastModifiedOf(stats),
+    ETag: current.etag,
+    'Last-Modified': current.lastModified,
     'Cache-Control': cacheControl,
     'X-Content-Type-Options': 'nosniff',
     // A page among the assets is a document, not a part of this server: its scripts stay off.
@@ -75,32 +111,25 @@ function describeFile(name: string, stats: Stats, cacheControl: string): Record<
 }
 
 /** A `Range` means something on GET alone (RFC 9110, section 14.2). */
-function planFor(req: IncomingMessage, stats: Stats): RangePlan {
-  const current = { etag: etagOf(stats), lastModified: lastModifiedOf(stats) };
+function planFor(req: IncomingMessage, current: Validators, size: number): RangePlan {
   if (req.method !== 'GET' || !allowsRange(req.headers['if-range'], current)) return 'whole';
-  return planRanges(req.headers.range, stats.size);
+  return planRanges(req.headers.range, size);
 }
 
-/** One piece, or none that exists, in the form that serve-static reads; several pieces are ours to lay out. */
+function isOnePiece(plan: RangePlan): plan is readonly [ByteRange] {
+  return typeof plan !== 'string' && plan.length === 1;
+}
+
+/** One piece, or one that does not exist, in the form that serve-static reads; several pieces are ours to lay out. */
 function rangeField(plan: RangePlan, size: number): { range?: string } {
-  if (plan === 'whole') return {};
   if (plan === 'unsatisfiable') return { range: `bytes=${size}-` };
-  const [piece, ...others] = plan;
-  if (piece === undefined || others.length > 0) return {};
-  return { range: `bytes=${piece.start}-${piece.start + piece.length - 1}` };
+  if (!isOnePiece(plan)) return {};
+  const [{ start, length }] = plan;
+  return { range: `bytes=${start}-${start + length - 1}` };
 }
 
-async function openVersion({ path, stats }: Asset): Promise<OpenFile | undefined> {
-  let file: OpenFile;
-  try {
-    file = await openRegularFile(path);
-  } catch (error) {
-    if (error instanceof DepotError && error.code === 'NOT_FOUND') return undefined;
-    throw error;
-  }
-  if (sameVersion(stats, file.stats)) return file;
-  await file.handle.close();
-  return undefined;
+function isUnsatisfiable(error: unknown): boolean {
+  return types.isNativeError(error) && 'status' in error && error.status === 416;
 }
 
 function startAnew(res: ServerResponse, keptHeaders: readonly string[]): void {
@@ -110,15 +139,14 @@ function startAnew(res: ServerResponse, keptHeaders: readonly string[]): void {
   }
 }
 
-function layOut(
-  res: ServerResponse,
-  plan: RangePlan,
-  contentType: string,
-  size: number,
-): readonly BodyPart[] {
-  if (plan === 'whole' || plan === 'unsatisfiable') return size === 0 ? [] : [{ start: 0, length: size }];
-  if (plan.length === 1) return plan;
-  const body = multipartBody(plan, { size, contentType }, randomBytes(16).toString('hex'));
+function layOut(res: ServerResponse, plan: RangePlan, name: string, size: number): readonly BodyPart[] {
+  if (typeof plan === 'string') return size === 0 ? [] : [{ start: 0, length: size }];
+  if (isOnePiece(plan)) {
+    res.setHeader('Content-Range', contentRange(plan[0], size));
+    return plan;
+  }
+  const file = { size, contentType: contentTypeOf(name) };
+  const body = multipartBody(plan, file, randomBytes(16).toString('hex'));
   res.statusCode = 206;
   res.setHeader('Content-Type', body.contentType);
   return body.parts;

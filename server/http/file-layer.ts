@@ -1,5 +1,4 @@
 /** serve-static as the file layer: it decides status and headers of a file answer, and leaves the body to us. */
-import type { Stats } from 'node:fs';
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 import serveStatic from 'serve-static';
@@ -13,8 +12,8 @@ export interface LayerRequest {
   readonly name: string;
   /** Conditions and at most one range, well formed; it sees no other header. */
   readonly headers: IncomingHttpHeaders;
-  /** The headers of every answer about this version of the file. */
-  readonly describe: (stats: Stats) => Readonly<Record<string, string>>;
+  /** The headers of every answer about the file, the validators among them. */
+  readonly description: Readonly<Record<string, string>>;
 }
 
 /**
@@ -40,34 +39,32 @@ const SETTINGS = {
 };
 
 /**
- * Lets serve-static answer. A HEAD, a 304 and the like it answers in full; before a body it stops, with status and
- * headers set on `res`.
+ * Lets serve-static decide. A 304 it answers itself; before a body it stops, with status and headers set on `res`.
+ * A HEAD is decided as the GET of the same name.
  *
- * @returns what it measured the file by if the body (status 200 or 206) is to follow, `undefined` if all is answered
+ * @returns `body` if one is to follow (status 200 or 206), `answered` if all is done or the client has left
  * @throws DepotError `NOT_FOUND`, `ACCESS_DENIED`, …; or an error whose `status` is 412 or 416
  */
 export function consultFileLayer(
   req: IncomingMessage,
   res: ServerResponse,
-  { dir, name, headers, describe }: LayerRequest,
-): Promise<Stats | undefined> {
+  { dir, name, headers, description }: LayerRequest,
+): Promise<'body' | 'answered'> {
+  const setHeaders = (): void => {
+    for (const [header, value] of Object.entries(description)) res.setHeader(header, value);
+  };
+  const layer = serveStatic(dir, { ...SETTINGS, setHeaders });
   return new Promise((resolve, reject) => {
-    let measured: Stats | undefined;
-    const setHeaders = (_res: ServerResponse, _path: string, stats: Stats): void => {
-      measured = stats;
-      for (const [header, value] of Object.entries(describe(stats))) res.setHeader(header, value);
-    };
-    const answered = (): void => resolve(undefined);
-    res.once('close', answered);
-    res.once('pipe', (stream: Readable) => {
+    const answered = (): void => resolve('answered');
+    const takeOver = (stream: Readable): void => {
       res.off('close', answered);
       stream.unpipe(res);
       stream.destroy();
-      resolve(measured);
-    });
-    const layer = serveStatic(dir, { ...SETTINGS, setHeaders });
+      resolve('body');
+    };
+    res.once('close', answered).once('pipe', takeOver);
     layer(asSeenByLayer(req, name, headers), res, (error) => {
-      res.off('close', answered);
+      res.off('close', answered).off('pipe', takeOver);
       reject(failureOf(error, name));
     });
   });
@@ -76,12 +73,17 @@ export function consultFileLayer(
 /** The same request with another URL and other headers; the original stays as the client sent it. */
 function asSeenByLayer(req: IncomingMessage, name: string, headers: IncomingHttpHeaders): IncomingMessage {
   const url = `/${name.split('/').map(encodeURIComponent).join('/')}`;
-  const seen: IncomingMessage = Object.create(req, { url: { value: url }, headers: { value: headers } });
+  const seen: IncomingMessage = Object.create(req, {
+    method: { value: 'GET' },
+    url: { value: url },
+    headers: { value: headers },
+  });
   return seen;
 }
 
 function failureOf(error: { status: number } | undefined, name: string): unknown {
-  if (error === undefined || error.status === 404)
+  if (error === undefined || error.status === 404) {
     return new DepotError('NOT_FOUND', `${name} does not exist`);
+  }
   return error.status < 500 ? error : fileError(error, name);
 }
