@@ -40,9 +40,9 @@ echo NETBOOT-DONE
 /bin/busybox poweroff -f
 `;
 
-/** The kernel to boot: named by `BOOTDEPOT_TEST_KERNEL`, else the newest below `/boot`. */
+/** The kernel to boot: named by `NETBOOT_TEST_KERNEL`, else the newest below `/boot`. */
 function testKernel(): string | undefined {
-  const named = process.env.BOOTDEPOT_TEST_KERNEL;
+  const named = process.env.NETBOOT_TEST_KERNEL;
   if (named !== undefined) return named;
   const found = (existsSync('/boot') ? readdirSync('/boot') : []).filter((name) =>
     name.startsWith('vmlinuz-'),
@@ -81,7 +81,7 @@ const needs = [
   'qemu-system-x86_64',
   'cpio',
   'busybox',
-  { name: 'a kernel named by BOOTDEPOT_TEST_KERNEL', present: kernel !== undefined },
+  { name: 'a kernel named by NETBOOT_TEST_KERNEL', present: kernel !== undefined },
 ];
 
 describeWith(needs, 'a netboot', () => {
