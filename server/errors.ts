@@ -18,6 +18,7 @@ const OUTCOMES = {
   ACCESS_DENIED: { status: 403, text: 'forbidden', exit: 1 },
   ACI_INVALID: { status: 422, text: 'not a valid ACI', exit: 1 },
   ADDRESS_UNAVAILABLE: { status: 500, text: 'internal error', exit: 1 },
+  ARCHIVE_INVALID: { status: 422, text: 'not a valid archive', exit: 1 },
   BAD_REQUEST: { status: 400, text: 'bad request', exit: 2 },
   BUSY: { status: 503, text: 'busy, try again', exit: 1 },
   CERTIFICATE_INVALID: { status: 500, text: 'internal error', exit: 1 },

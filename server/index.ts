@@ -1,4 +1,6 @@
 /** What the faces (HTTP and command line) may use of the core. */
+export { type IdentifiedAci, identifyAci } from './aci/identify.js';
+export type { ImageManifest } from './aci/image-manifest.js';
 export { type Asset, type AssetsFolder, findAsset } from './assets/asset.js';
 export { type ListedFolder, type ListingEntry, listFolder } from './assets/listing.js';
 export { type ConfigSources, type LoadedConfig, loadConfig } from './config.js';

@@ -31,6 +31,8 @@ export interface HashedFile {
 
 /** What hashing can be told. */
 export interface HashOptions {
+  /** The version that the file must be of; any other is a change. */
+  readonly expected?: FileVersion | undefined;
   /** Ends the work early, between two pieces. */
   readonly signal?: AbortSignal | undefined;
   /** Told how many bytes each piece had. */
@@ -55,6 +57,7 @@ export async function hashFile(
   });
   const { handle, stats } = await openRegularFile(real);
   try {
+    if (options.expected !== undefined && !sameVersion(options.expected, stats)) throw changed(path);
     const ageMs = Date.now() - stats.ctimeMs;
     if (ageMs >= 0 && ageMs < SETTLED_AFTER_MS) await sleep(SETTLED_AFTER_MS - ageMs);
     const hashes = new Map(algorithms.map((name) => [name, createHash(name)]));

@@ -1,0 +1,125 @@
+/** Reading the archive of an image, once, from its first byte to its last. appc/spec, spec/aci.md, "Image Archives". */
+import { constants } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import { posix } from 'node:path';
+import { DepotError, fileError } from '../errors.js';
+import { type Compression, sniffCompression } from '../stream/compression.js';
+import { decompress } from '../stream/decompress.js';
+import { BLOCK_BYTES } from '../stream/tar-header.js';
+import { type TarEvent, TarReader } from '../stream/tar-reader.js';
+
+/** What a reader of an archive does with what passes by. */
+export interface AciVisitor {
+  /** Takes the uncompressed bytes, before their entries. */
+  bytes?(chunk: Uint8Array): void;
+  /** Takes an entry or a part of its data. @returns `'enough'` to end the reading */
+  event(event: TarEvent): 'enough' | undefined;
+}
+
+/** Where reading stops, so that a hostile archive cannot take all time and memory. */
+export interface AciLimits {
+  readonly entries: number;
+  readonly uncompressedBytes: number;
+}
+
+/** How an archive was read. */
+export interface AciReading {
+  readonly compression: Compression;
+  /** Bytes of the file. */
+  readonly fileBytes: number;
+  /** Bytes of the tar, its padding and end mark included. */
+  readonly tarBytes: number;
+  /** Whether the two blocks of zeros at the end were there. */
+  readonly hasEndMark: boolean;
+  /** Whether something follows that end mark. */
+  readonly hasTrailingData: boolean;
+}
+
+const LIMITS: AciLimits = { entries: 1_000_000, uncompressedBytes: 2 ** 40 };
+
+const READ_BYTES = 256 * 1024;
+const USTAR_OFFSET = 257;
+
+/**
+ * Reads an archive: compression by its first bytes, then the tar in it.
+ *
+ * @param path - the file, untrusted
+ * @throws DepotError `ARCHIVE_INVALID` (the message does not name the file): not such an archive, damaged, beyond the
+ *   limits; `NOT_FOUND`, `ACCESS_DENIED`, `IO_FAILED`: the file cannot be read
+ */
+export async function readAci(
+  path: string,
+  visitor: AciVisitor,
+  limits: AciLimits = LIMITS,
+): Promise<AciReading> {
+  const file = await openFile(path);
+  try {
+    const { size } = await file.stat();
+    const compression = await detectCompression(file);
+    const source = file.createReadStream({ start: 0, highWaterMark: READ_BYTES, autoClose: false });
+    const reading = await readTar(decompress(source, compression), visitor, limits);
+    return { compression, fileBytes: size, ...reading };
+  } catch (error) {
+    throw fileError(error, path);
+  } finally {
+    await file.close();
+  }
+}
+
+/** The path of an entry as rkt and actool see it: `./a//b/` is `a/b`, the root is `.`. */
+export function cleanPath(name: string): string {
+  return posix.normalize(name).replace(/(.)\/+$/, '$1');
+}
+
+/** A fifo must not hold us up, so the file is opened without waiting. */
+async function openFile(path: string): Promise<FileHandle> {
+  try {
+    const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    if ((await file.stat()).isFile()) return file;
+    await file.close();
+  } catch (error) {
+    throw fileError(error, path);
+  }
+  throw new DepotError('ARCHIVE_INVALID', 'not a regular file, expected an ACI');
+}
+
+async function detectCompression(file: FileHandle): Promise<Compression> {
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(BLOCK_BYTES), 0, BLOCK_BYTES, 0);
+  const head = buffer.subarray(0, bytesRead);
+  const compression = sniffCompression(head);
+  if (compression === 'zstd') throw notAnAci('zstd data');
+  if (compression !== 'none' || head.toString('latin1', USTAR_OFFSET, USTAR_OFFSET + 5) === 'ustar') {
+    return compression;
+  }
+  throw notAnAci(bytesRead === 0 ? 'an empty file' : 'neither compressed nor a ustar archive');
+}
+
+function notAnAci(found: string): DepotError {
+  return new DepotError('ARCHIVE_INVALID', `${found}, expected a tar, plain or with gzip, bzip2 or xz`);
+}
+
+async function readTar(source: AsyncIterable<Uint8Array>, visitor: AciVisitor, limits: AciLimits) {
+  const reader = new TarReader();
+  let tarBytes = 0;
+  let entries = 0;
+  for await (const chunk of source) {
+    tarBytes += chunk.length;
+    if (tarBytes > limits.uncompressedBytes) throw beyond(`${limits.uncompressedBytes} bytes uncompressed`);
+    visitor.bytes?.(chunk);
+    for (const event of reader.feed(chunk)) {
+      if (event.kind === 'entry') entries += 1;
+      if (entries > limits.entries) throw beyond(`${limits.entries} entries`);
+      if (visitor.event(event) === 'enough') return ending();
+    }
+  }
+  reader.end();
+  return ending();
+
+  function ending() {
+    return { tarBytes, hasEndMark: reader.hasEnded, hasTrailingData: reader.hasTrailingData };
+  }
+}
+
+function beyond(limit: string): DepotError {
+  return new DepotError('ARCHIVE_INVALID', `the archive has more than ${limit}, which no image needs`);
+}

@@ -1,0 +1,163 @@
+/** One entry of a tar: its header, and what the long-name and PAX headers before it change. */
+import { DepotError } from '../errors.js';
+import { type PaxRecords, parsePaxRecords, paxInteger, paxTime } from './pax-records.js';
+import type { RawHeader } from './tar-header.js';
+
+/** What an entry is. `global-header` held PAX records for all that follow; `unknown` has an unknown type flag. */
+export type TarEntryType =
+  | 'file'
+  | 'hard-link'
+  | 'symlink'
+  | 'character-device'
+  | 'block-device'
+  | 'directory'
+  | 'fifo'
+  | 'sparse'
+  | 'global-header'
+  | 'unknown';
+
+/** An entry; every text is bytes as Latin-1, one character a byte. */
+export interface TarEntry extends RawHeader {
+  readonly type: TarEntryType;
+  /** Bytes of data that follow, as stored; 0 for what carries none, whatever its header says. */
+  readonly size: number;
+  /** 0 to 999,999,999, above the seconds of `mtime`. */
+  readonly mtimeNanoseconds: number;
+  /** Extended attributes: `user.mime_type` to its value. */
+  readonly xattrs: ReadonlyMap<string, string>;
+}
+
+const TYPES: Readonly<Record<string, TarEntryType>> = {
+  '\0': 'file',
+  '0': 'file',
+  '1': 'hard-link',
+  '2': 'symlink',
+  '3': 'character-device',
+  '4': 'block-device',
+  '5': 'directory',
+  '6': 'fifo',
+  '7': 'file',
+  S: 'sparse',
+  g: 'global-header',
+};
+
+const WITH_DATA: ReadonlySet<TarEntryType> = new Set(['file', 'sparse', 'unknown']);
+const META_FLAGS: ReadonlySet<string> = new Set(['x', 'g', 'L', 'K']);
+const XATTR_PREFIX = 'SCHILY.xattr.';
+const SPARSE_PREFIX = 'GNU.sparse.';
+const NO_RECORDS: PaxRecords = new Map();
+const NO_XATTRS: ReadonlyMap<string, string> = new Map();
+
+/** A header that speaks of others (long name, PAX) and is larger is refused; Go's reader has the same limit. */
+export const META_LIMIT_BYTES = 1024 * 1024;
+
+/** Whether a header is not an entry of its own but speaks of others. */
+export function isMetaHeader(header: RawHeader): boolean {
+  return META_FLAGS.has(header.typeFlag);
+}
+
+/** What the headers before an entry have said so far. */
+export class EntryOverrides {
+  #global: PaxRecords = NO_RECORDS;
+  #globalBytes = 0;
+  #local: PaxRecords | undefined;
+  #longName: string | undefined;
+  #longLink: string | undefined;
+
+  /** Whether something was said of an entry that has not come yet. */
+  get isPending(): boolean {
+    return this.#local !== undefined || this.#longName !== undefined || this.#longLink !== undefined;
+  }
+
+  /**
+   * Takes a PAX header, global or local, or a GNU long name.
+   *
+   * @param content - its data, untrusted
+   * @throws DepotError `ARCHIVE_INVALID`: damaged PAX records
+   */
+  add(header: RawHeader, content: Buffer): void {
+    if (header.typeFlag === 'x') this.#local = parsePaxRecords(content);
+    else if (header.typeFlag === 'g') this.#addGlobal(content);
+    else if (header.typeFlag === 'L') this.#longName = upToNul(content);
+    else this.#longLink = upToNul(content);
+  }
+
+  /**
+   * Makes the entry that a header begins, and forgets what was said of it.
+   *
+   * @throws DepotError `ARCHIVE_INVALID`: a PAX number or time is none, a negative size
+   */
+  apply(header: RawHeader): TarEntry {
+    const records = this.#records();
+    const changed = records.size === 0 ? header : withRecords(header, records);
+    const type = typeOf(header, records);
+    const size = WITH_DATA.has(type) ? changed.size : 0;
+    if (size < 0) throw new DepotError('ARCHIVE_INVALID', 'damaged tar header: its size is negative');
+    const entry = {
+      ...changed,
+      type,
+      size,
+      name: this.#longName ?? changed.name,
+      linkName: this.#longLink ?? changed.linkName,
+      mtimeNanoseconds: paxTime(records.get('mtime') || '0').nanoseconds,
+      xattrs: records.size === 0 ? NO_XATTRS : xattrsOf(records),
+    };
+    this.#local = undefined;
+    this.#longName = undefined;
+    this.#longLink = undefined;
+    return entry;
+  }
+
+  #addGlobal(content: Buffer): void {
+    this.#globalBytes += content.length;
+    if (this.#globalBytes > META_LIMIT_BYTES) {
+      throw new DepotError('ARCHIVE_INVALID', 'the global PAX headers of the tar are larger than 1 MiB');
+    }
+    this.#global = new Map([...this.#global, ...parsePaxRecords(content)]);
+  }
+
+  #records(): PaxRecords {
+    if (this.#local === undefined) return this.#global;
+    return this.#global.size === 0 ? this.#local : new Map([...this.#global, ...this.#local]);
+  }
+}
+
+/** An empty value leaves what the header says. */
+function withRecords(header: RawHeader, records: PaxRecords): RawHeader {
+  const said = (keyword: string): string | undefined => records.get(keyword) || undefined;
+  const integer = (keyword: string, fallback: number): number => {
+    const value = said(keyword);
+    return value === undefined ? fallback : paxInteger(value);
+  };
+  const mtime = said('mtime');
+  return {
+    ...header,
+    name: said(`${SPARSE_PREFIX}name`) ?? said('path') ?? header.name,
+    linkName: said('linkpath') ?? header.linkName,
+    size: integer('size', header.size),
+    uid: integer('uid', header.uid),
+    gid: integer('gid', header.gid),
+    uname: said('uname') ?? header.uname,
+    gname: said('gname') ?? header.gname,
+    mtime: mtime === undefined ? header.mtime : paxTime(mtime).seconds,
+  };
+}
+
+function typeOf(header: RawHeader, records: PaxRecords): TarEntryType {
+  const type = TYPES[header.typeFlag] ?? 'unknown';
+  // Archives older than the directory type mark a directory by the end of its name.
+  if (header.typeFlag === '\0' && header.name.endsWith('/')) return 'directory';
+  if (type !== 'file') return type;
+  for (const keyword of records.keys()) if (keyword.startsWith(SPARSE_PREFIX)) return 'sparse';
+  return type;
+}
+
+function xattrsOf(records: PaxRecords): ReadonlyMap<string, string> {
+  const found = [...records].filter(([keyword]) => keyword.startsWith(XATTR_PREFIX));
+  return new Map(found.map(([keyword, value]) => [keyword.slice(XATTR_PREFIX.length), value]));
+}
+
+function upToNul(content: Buffer): string {
+  const end = content.indexOf(0);
+  return content.toString('latin1', 0, end === -1 ? undefined : end);
+}
