@@ -1,37 +1,6 @@
 #!/usr/bin/env node
-/** The command tree. Each command lives in its own file below `commands/` and adds itself here. */
-import { readFileSync } from 'node:fs';
-import { Command, CommanderError } from 'commander';
-import { serveCommand } from './commands/serve.js';
-import { say } from './run.js';
+/** The program's entrance: the command tree and its commands are in `program.ts`. */
+import { loadLean } from './lean-load.js';
 
-const program = new Command('bootdepot')
-  .description('Serves and signs everything that bare-metal and air-gapped clusters pull while they boot.')
-  .version(readVersion())
-  .exitOverride()
-  .showHelpAfterError('(see --help)');
-
-program.addCommand(serveCommand());
-
-for (const command of program.commands) inherit(command, program);
-
-try {
-  await program.parseAsync();
-} catch (error) {
-  if (!(error instanceof CommanderError)) throw error;
-  process.exitCode = error.exitCode === 0 ? 0 : 2;
-  if (error.code === 'commander.help') say('');
-}
-
-/** Commands that are made elsewhere do not take over by themselves how wrong use is reported. */
-function inherit(command: Command, parent: Command): void {
-  command.copyInheritedSettings(parent);
-  for (const child of command.commands) inherit(child, command);
-}
-
-function readVersion(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  const parsed: unknown = JSON.parse(text);
-  if (typeof parsed === 'object' && parsed !== null && 'version' in parsed) return String(parsed.version);
-  return 'unknown';
-}
+const { main } = await loadLean(() => import('./program.js'));
+await main();
