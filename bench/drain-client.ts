@@ -1,0 +1,29 @@
+/**
+ * Downloads one file over several connections at once and prints seconds and bytes as JSON.
+ * Started by other benchmarks: `drain-client.ts PORT PATH CONNECTIONS copy|discard`.
+ */
+import { RawDownload } from './raw-download.js';
+import { Poller } from './raw-sockets.js';
+
+const [port, path = '', connections, sink] = process.argv.slice(2);
+const poller = new Poller();
+const open = new Map<number, RawDownload>();
+for (let count = 0; count < Number(connections); count += 1) {
+  const download = new RawDownload(Number(port), sink === 'discard' ? 'discard' : 'copy');
+  open.set(download.descriptor, download);
+  poller.add(download.descriptor);
+}
+
+const started = performance.now();
+let bytes = 0;
+for (const download of open.values()) download.ask(path);
+while (open.size > 0) {
+  for (const descriptor of poller.wait(1000)) {
+    const download = open.get(descriptor);
+    if (download?.take() !== true) continue;
+    bytes += download.bytes;
+    open.delete(descriptor);
+    download.close();
+  }
+}
+console.log(JSON.stringify({ seconds: (performance.now() - started) / 1000, bytes }));
