@@ -4,7 +4,6 @@
  */
 import { realpathSync, type Stats, statSync } from 'node:fs';
 import { opendir, realpath } from 'node:fs/promises';
-import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { SymlinkPolicy } from '../disk/safe-path.js';
 import { isInside } from '../disk/walk.js';
@@ -65,7 +64,7 @@ async function readNames({ path, root, symlinks }: ListedFolder): Promise<Names>
   const files: string[] = [];
   for await (const entry of await opendir(path, { bufferSize: NAMES_AT_ONCE })) {
     if (entry.name.startsWith('.')) continue;
-    const kind = entry.isSymbolicLink() ? lookAt(join(path, entry.name), mayFollow) : entry;
+    const kind = entry.isSymbolicLink() ? lookAt(`${path}/${entry.name}`, mayFollow) : entry;
     if (kind?.isDirectory()) folders.push(entry.name);
     else if (kind?.isFile()) files.push(entry.name);
   }
@@ -74,14 +73,20 @@ async function readNames({ path, root, symlinks }: ListedFolder): Promise<Names>
 
 function* entriesOf(path: string, { folders, files }: Names): Generator<ListingEntry | undefined> {
   for (const name of folders) {
-    const stats = lookAt(join(path, name));
+    const stats = lookAt(`${path}/${name}`);
     yield stats && { name, type: 'folder', size: null, modified: stats.mtime, signature: null };
   }
   const present = new Set(files);
-  const modifiedBeside = (name: string): number | undefined =>
-    present.has(name) ? lookAt(join(path, name))?.mtimeMs : undefined;
+  /** Signatures are looked at ahead of their turn: each file is to be looked at once. */
+  const ahead = new Map<string, Stats>();
+  const modifiedBeside = (name: string): number | undefined => {
+    const stats = present.has(name) ? lookAt(`${path}/${name}`) : undefined;
+    if (stats !== undefined) ahead.set(name, stats);
+    return stats?.mtimeMs;
+  };
   for (const name of files) {
-    const stats = lookAt(join(path, name));
+    const stats = ahead.get(name) ?? lookAt(`${path}/${name}`);
+    ahead.delete(name);
     yield stats && {
       name,
       type: 'file',

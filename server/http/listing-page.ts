@@ -52,7 +52,7 @@ ${hasParent ? '<tr><td><a href="../">../</a><td><td><td>\n' : ''}`;
 function htmlRow({ name, type, size, modified, signature }: ListingEntry): string {
   const slash = type === 'folder' ? '/' : '';
   const link = `<a href="${escapeHtml(encodeURIComponent(name))}${slash}">${shown(name)}${slash}</a>`;
-  const sizeCell = size === null ? '<td>' : `<td title="${size} bytes">${readableSize(size)}`;
+  const sizeCell = size === null ? '<td>' : `<td title="${size} B">${readableSize(size)}`;
   const signatureCell = signature === null ? '<td>' : `<td class="${signature}">${signature}`;
   return `<tr><td>${link}${sizeCell}<td>${isoSeconds(modified)}${signatureCell}\n`;
 }
