@@ -1,5 +1,5 @@
 /** Opening listeners: TCP addresses, socket files, and sockets that systemd opened. */
-import { rm } from 'node:fs/promises';
+import { lstat, rm } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import { connect, type ListenOptions, Server as NetServer } from 'node:net';
 import { DepotError, fileError, type Listener, systemCode } from '../index.js';
@@ -40,15 +40,14 @@ async function listenOn(server: Server, target: ListenOptions | { fd: number }, 
   }
 }
 
-/** A socket file that nobody answers on was left by a process that was killed. */
+/** A socket file that nobody answers on was left by a process that was killed; it is taken over. */
 async function listenOnFile(server: Server, path: string, what: string): Promise<void> {
   // Whoever may reach 127.0.0.1 may reach this as well.
   const target = { path, readableAll: true, writableAll: true };
   try {
     await listenOn(server, target, what);
   } catch (error) {
-    if (!(error instanceof DepotError) || error.facts.system !== 'EADDRINUSE' || (await isAnswered(path)))
-      throw error;
+    if (!(await isLeftOver(path))) throw error;
     await rm(path, { force: true }).catch((failure: unknown) => {
       throw fileError(failure, path);
     });
@@ -56,15 +55,17 @@ async function listenOnFile(server: Server, path: string, what: string): Promise
   }
 }
 
-function isAnswered(path: string): Promise<boolean> {
+async function isLeftOver(path: string): Promise<boolean> {
+  const info = await lstat(path).catch(() => undefined);
+  if (info === undefined || !info.isSocket()) return false;
   return new Promise((resolve) => {
     const socket = connect({ path });
-    const settle = (answered: boolean) => {
+    const settle = (leftOver: boolean) => {
       socket.destroy();
-      resolve(answered);
+      resolve(leftOver);
     };
-    socket.once('connect', () => settle(true));
-    socket.once('error', (error) => settle(systemCode(error) !== 'ECONNREFUSED'));
+    socket.once('connect', () => settle(false));
+    socket.once('error', (error) => settle(systemCode(error) === 'ECONNREFUSED'));
   });
 }
 

@@ -1,6 +1,7 @@
 /** All listeners of a depot together: opened or refused as one, their certificate followed, closed as one. */
 import type { Server } from 'node:http';
 import { Server as TlsServer } from 'node:https';
+import type { Socket } from 'node:net';
 import { types } from 'node:util';
 import { type Config, DepotError, type Listener, type Logger } from '../index.js';
 import type { Front } from './front.js';
@@ -18,6 +19,8 @@ export interface Listeners {
   readonly urls: readonly string[];
   /** Takes no more connections; those that are open are not touched. */
   close(): void;
+  /** Closes what is left of TLS connections: after all requests have ended, those that never got to one. */
+  cutHandshakes(): void;
 }
 
 /** What listeners are made of. */
@@ -38,29 +41,31 @@ export interface ListenersOptions {
 export async function openListeners(places: readonly Place[], options: ListenersOptions): Promise<Listeners> {
   const files = tlsFiles(places, options.config);
   const keyPair = files && (await readKeyPair(files));
-  const servers = places.map((place) => ({ place, server: makeServer(place, keyPair, options) }));
-  const close = () => {
-    for (const { server } of servers) stopListening(server);
-  };
+  const raw = new Set<Socket>();
+  const servers: Server[] = [];
   const urls: string[] = [];
+  const close = () => {
+    for (const server of servers) stopListening(server);
+  };
   try {
-    for (const { place, server } of servers) urls.push(await listen(server, place));
+    for (const place of places) {
+      const server = makeServer(place, keyPair, raw, options);
+      servers.push(server);
+      urls.push(await listen(server, place));
+    }
   } catch (error) {
     close();
     throw error;
   }
-  const unfollow =
-    files &&
-    follow(
-      files,
-      servers.map(({ server }) => server),
-      options,
-    );
+  const unfollow = files && follow(files, servers, options);
   return {
     urls,
     close() {
       unfollow?.();
       close();
+    },
+    cutHandshakes() {
+      for (const socket of raw) socket.destroy();
     },
   };
 }
@@ -74,7 +79,13 @@ function tlsFiles(places: readonly Place[], { tls }: Config): KeyPairFiles | und
   );
 }
 
-function makeServer(place: Place, keyPair: KeyPair | undefined, options: ListenersOptions): Server {
+/** @param raw - where the sockets below TLS connections are kept while they are open */
+function makeServer(
+  place: Place,
+  keyPair: KeyPair | undefined,
+  raw: Set<Socket>,
+  options: ListenersOptions,
+): Server {
   const { config, front, logger } = options;
   const server = createHttpServer({
     limits: config.limits,
@@ -84,6 +95,12 @@ function makeServer(place: Place, keyPair: KeyPair | undefined, options: Listene
     keyPair: place.tls ? keyPair : undefined,
   });
   server.on('error', (err) => logger.error({ err }, 'a connection could not be accepted'));
+  if (place.tls) {
+    server.on('connection', (socket) => {
+      raw.add(socket);
+      socket.once('close', () => raw.delete(socket));
+    });
+  }
   return server;
 }
 

@@ -73,5 +73,6 @@ async function drain(listeners: Listeners, { connections }: Front, limitMs: numb
   }, limitMs);
   await connections.whenEmpty();
   clearTimeout(limit);
+  listeners.cutHandshakes();
   return cut;
 }
