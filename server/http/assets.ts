@@ -5,6 +5,7 @@ import { type CacheRule, cacheControlBy } from './cache-rules.js';
 import { answerFile, type FileAnswers } from './file-answer.js';
 import { answerFolder, type FolderAnswers } from './folder-answer.js';
 import type { HotFiles } from './hot-files.js';
+import { onlyReads } from './only-reads.js';
 import { answerPlainText } from './plain-text.js';
 import { splitTarget } from './request-target.js';
 import type { Transfers } from './transfers.js';
@@ -15,8 +16,8 @@ export interface AssetsOptions extends FolderAnswers {
   readonly transfers: Transfers;
   readonly hot?: HotFiles | undefined;
   /**
-   * Whether a signature is being made, by its name relative to the assets folder. It is then answered 202, which rkt
-   * understands as "ask again after the image".
+   * Where the server signs by itself: whether a signature is being made, by its name relative to the assets folder.
+   * It is then answered 202, which rkt understands as "ask again after the image".
    */
   readonly signatureState?: ((name: string) => 'pending' | 'settled') | undefined;
 }
@@ -30,6 +31,7 @@ const PENDING_RETRY_S = '1';
 export function assetsRouter(options: AssetsOptions): Router {
   const answers: FileAnswers = { ...options, cacheControl: cacheControlBy(options.cache) };
   const router = Router();
+  router.use(onlyReads);
   router.use((req, res) => answerAsset(req, res, options, answers));
   return router;
 }
@@ -40,7 +42,6 @@ async function answerAsset(
   options: AssetsOptions,
   answers: FileAnswers,
 ): Promise<void> {
-  refuseOtherMethods(req, res);
   const requested = parsePath(splitTarget(req.originalUrl).path.slice(req.baseUrl.length));
   const name = requested.parts.join('/');
   if (options.signatureState?.(name) === 'pending') {
@@ -51,13 +52,12 @@ async function answerAsset(
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
     const asset = await findAsset(options, requested);
     if (asset.kind === 'folder') return await answerFolder(req, res, asset, options);
-    if (await answerFile(req, res, asset, answers)) return;
+    if (await answerFile(req, res, asset, forName(name, options, answers))) return;
   }
   throw new DepotError('FILE_CHANGED', `${name} is being replaced all the time`);
 }
 
-function refuseOtherMethods(req: Request, res: Response): void {
-  if (req.method === 'GET' || req.method === 'HEAD') return;
-  res.setHeader('Allow', 'GET, HEAD');
-  throw new DepotError('METHOD_NOT_ALLOWED', `${req.method} is not for assets`);
+/** A signature that may become pending is never answered from memory: each request for it comes by here. */
+function forName(name: string, { signatureState }: AssetsOptions, answers: FileAnswers): FileAnswers {
+  return signatureState !== undefined && name.endsWith('.asc') ? { ...answers, hot: undefined } : answers;
 }
