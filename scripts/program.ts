@@ -1,6 +1,7 @@
 /** The command tree. Each command lives in its own file below `commands/` and adds itself here. */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { keyCommand } from './commands/key.js';
 import { serveCommand } from './commands/serve.js';
 import { say } from './run.js';
 
@@ -11,6 +12,7 @@ export async function main(): Promise<void> {
     .version(readVersion())
     .exitOverride()
     .showHelpAfterError('(see --help)');
+  program.addCommand(keyCommand());
   program.addCommand(serveCommand());
   for (const command of program.commands) inherit(command, program);
   try {

@@ -8,6 +8,7 @@ export type { Listener } from './config-listener.js';
 export { formatConfig } from './config-print.js';
 export type { Config } from './config-schema.js';
 export type { FlagSetting } from './config-sources.js';
+export { parseDuration } from './config-units.js';
 export {
   type AtomicOptions,
   isTemporaryName,
@@ -24,8 +25,25 @@ export { createLog, type Log, type Logger, type LogOptions } from './log.js';
 export { type AnswerFacts, createMetrics, type Metrics } from './metrics.js';
 export type { Certificate } from './openpgp/certificate.js';
 export { armorSignature, type HashName, signHashed } from './openpgp/detached.js';
+export { inspectKeys, type KeyReport } from './openpgp/inspect-keys.js';
+export {
+  createSigningKey,
+  importSigningKey,
+  type RotatedKey,
+  rotateSigningKey,
+  type StoredKey,
+} from './openpgp/key-store.js';
 export { readKeyring } from './openpgp/keyring.js';
-export { type AskPassphrase, loadSigningKey, type SigningKey } from './openpgp/signing-key.js';
+export {
+  type OnRefused,
+  type Publication,
+  type PublishedKey,
+  publishedKeys,
+} from './openpgp/published-keys.js';
+export { rktPath, writeRktTree } from './openpgp/rkt-tree.js';
+export type { AskPassphrase } from './openpgp/secret-key.js';
+export { loadSigningKey, type SigningKey } from './openpgp/signing-key.js';
+export { parseUserId, splitUserId, type UserId } from './openpgp/user-id.js';
 export {
   type DetachedSignature,
   parseDetachedSignature,

@@ -38,6 +38,6 @@ export function etagOf({ ino, size, mtimeMs, ctimeMs }: FileVersion): string {
  * The modification time as an HTTP date: whole seconds, never later than the file's own time nor than `now`
  * (RFC 9110, section 8.8.2.1).
  */
-export function lastModifiedOf({ mtimeMs }: FileVersion, now: number = Date.now()): string {
+export function lastModifiedOf({ mtimeMs }: Pick<FileVersion, 'mtimeMs'>, now: number = Date.now()): string {
   return new Date(Math.floor(Math.min(mtimeMs, now) / 1000) * 1000).toUTCString();
 }

@@ -1,5 +1,5 @@
 /** OpenPGP certificates: public keys with their user ids (RFC 9580, section 10.1). */
-import type { AlgorithmInfo, Key } from 'openpgp';
+import type { AlgorithmInfo, AnyPacket, Key } from 'openpgp';
 import { DepotError } from '../errors.js';
 import { readBlocks } from './blocks.js';
 import { loadOpenpgp } from './library.js';
@@ -76,20 +76,24 @@ export async function certificateOf(key: Key): Promise<Certificate> {
   };
 }
 
-/** What a signing key is published with: primary key, user ids, and what the key itself says about them. Old clients
- * refuse a file for a subkey or a certification by an algorithm they do not know, and a depot needs neither. */
-export async function bareCertificate(key: Key): Promise<Certificate> {
+/**
+ * Leaves of a key what a depot needs: primary key, user ids, and what the key itself says about them. Old clients
+ * refuse a file for a subkey or a certification of a kind that they do not know.
+ *
+ * @returns a secret key for a secret key, locked as it was
+ */
+export async function bareKey(key: Key): Promise<Key> {
   const openpgp = await loadOpenpgp();
-  const bare = new openpgp.PacketList<import('openpgp').AnyPacket>();
+  const bare = new openpgp.PacketList<AnyPacket>();
   let wanted = true;
-  for (const packet of key.toPublic().toPacketList()) {
-    if (packet instanceof openpgp.PublicSubkeyPacket) break;
+  for (const packet of key.toPacketList()) {
+    if (packet instanceof openpgp.PublicSubkeyPacket || packet instanceof openpgp.SecretSubkeyPacket) break;
     if (packet instanceof openpgp.UserIDPacket) wanted = true;
     if (packet instanceof openpgp.UserAttributePacket) wanted = false;
     const foreign = packet instanceof openpgp.SignaturePacket && !packet.issuerKeyID.equals(key.getKeyID());
     if (wanted && !foreign) bare.push(packet);
   }
-  return certificateOf(new openpgp.PublicKey(bare));
+  return key.isPrivate() ? new openpgp.PrivateKey(bare) : new openpgp.PublicKey(bare);
 }
 
 const ALGORITHM_NAMES: Readonly<Record<string, string>> = {

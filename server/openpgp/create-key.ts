@@ -1,10 +1,10 @@
 /** Making a signing key that every client takes: RSA-4096, version 4, no subkeys. */
 import type { PrivateKey } from 'openpgp';
 import { DepotError } from '../errors.js';
-import { bareCertificate, type Certificate } from './certificate.js';
+import { type Certificate, certificateOf } from './certificate.js';
 import { loadOpenpgp } from './library.js';
 import { certificationsAreFull } from './rkt-rules.js';
-import { parseSecret } from './signing-key.js';
+import { parseSecret } from './secret-key.js';
 import type { UserId } from './user-id.js';
 
 const RSA_BITS = 4096;
@@ -55,7 +55,7 @@ export async function generateKey(request: KeyRequest, now: Date): Promise<NewKe
   );
   const { passphrase } = request;
   const stored = passphrase ? await openpgp.encryptKey({ privateKey: open, passphrase }) : open;
-  return { certificate: await bareCertificate(open), armoredSecret: stored.armor() };
+  return { certificate: await certificateOf(open), armoredSecret: stored.armor() };
 }
 
 /**

@@ -2,15 +2,17 @@
  * The folder of keys: one secret file, and one file for each published certificate, named by its fingerprint.
  * Everything else in it (retired secrets, a README) is of no concern to the depot and is never published.
  */
-import { chmod, link, lstat, mkdir, readdir, rename, stat } from 'node:fs/promises';
+import { chmod, link, lstat, mkdir, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createPendingFile, syncFolder, writeFileAtomically } from '../disk/atomic-file.js';
 import { DepotError, fileError, systemCode } from '../errors.js';
 import { readKeyFile } from './blocks.js';
 import { type Certificate, parseCertificates } from './certificate.js';
 
-const SECRET_NAME = 'signing-key.asc';
+/** The file of the current secret. */
+export const SECRET_NAME = 'signing-key.asc';
 const CERTIFICATE_NAME = /^([0-9A-F]{40})\.asc$/;
+const RETIRED_NAME = /^retired-[0-9A-F]{40}\.asc$/;
 
 /** Where the secret of the current signing key lies. */
 export function secretPath(dir: string): string {
@@ -22,19 +24,18 @@ export function certificatePath(dir: string, fingerprint: string): string {
   return join(dir, `${fingerprint}.asc`);
 }
 
-/** Where {@link retireSecret} puts a secret. */
-export function retiredPath(dir: string, fingerprint: string): string {
+function retiredPath(dir: string, fingerprint: string): string {
   return join(dir, `retired-${fingerprint}.asc`);
 }
 
-/** The fingerprints that have a certificate file, sorted. Not one file is opened. */
-export async function listFingerprints(dir: string): Promise<string[]> {
-  try {
-    const names = await readdir(dir);
-    return names.flatMap((name) => CERTIFICATE_NAME.exec(name)?.[1] ?? []).sort();
-  } catch (error) {
-    throw fileError(error, dir);
-  }
+/** The fingerprint that a certificate file is named by; `undefined` for every other name. */
+export function fingerprintOfName(name: string): string | undefined {
+  return CERTIFICATE_NAME.exec(name)?.[1];
+}
+
+/** Whether {@link retireSecret} made a file of this name. */
+export function isRetiredName(name: string): boolean {
+  return RETIRED_NAME.test(name);
 }
 
 /**
@@ -102,10 +103,11 @@ export async function hasSecret(dir: string): Promise<boolean> {
   }
 }
 
-/** Puts the secret aside, still readable by its owner alone; it never signs again from there. */
-export async function retireSecret(dir: string, fingerprint: string): Promise<void> {
-  await rename(secretPath(dir), retiredPath(dir, fingerprint));
-  await syncFolder(dir);
+/** Keeps a copy of the secret aside, readable by its owner alone; it never signs again from there. */
+export async function retireSecret(dir: string, fingerprint: string): Promise<string> {
+  const path = retiredPath(dir, fingerprint);
+  await writeFileAtomically(path, await readKeyFile(secretPath(dir)), { mode: 0o600 });
+  return path;
 }
 
 function keyExists(path: string): DepotError {

@@ -27,3 +27,9 @@ export function parseUserId(name: string, email: string): UserId {
   }
   return trimmed;
 }
+
+/** Takes a user id apart; `undefined` where it has another form than ours. */
+export function splitUserId(text: string): UserId | undefined {
+  const [, name, email] = /^([^<>()]+) <([^\s<>()]+@[^\s<>()]+)>$/.exec(text) ?? [];
+  return name === undefined || email === undefined ? undefined : { name, email };
+}

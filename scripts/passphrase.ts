@@ -1,0 +1,54 @@
+/** Passphrases: from a file, from the environment, or typed without echo. Never from the command line. */
+import { readFile } from 'node:fs/promises';
+import { type AskPassphrase, DepotError, fileError } from '../server/index.js';
+
+/** The variable that holds a passphrase. */
+const VARIABLE = 'BOOTDEPOT_PASSPHRASE';
+
+/**
+ * How to open a key that is there.
+ *
+ * @param file - its first line is the passphrase; wins over `BOOTDEPOT_PASSPHRASE`, which wins over asking
+ */
+export function existingPassphrase(file: string | undefined): AskPassphrase {
+  return async () => (await given(file)) ?? (canAsk() ? ask('Passphrase of the signing key:') : undefined);
+}
+
+/**
+ * The passphrase that a new key is locked with. Typed ones are asked for twice.
+ *
+ * @param file - as in {@link existingPassphrase}
+ * @returns `undefined` if the key is to stay open: nothing was given, and nothing or an empty line was typed
+ * @throws DepotError `USAGE`: typed differently the second time
+ */
+export async function newPassphrase(file: string | undefined): Promise<string | undefined> {
+  const ready = await given(file);
+  if (ready !== undefined || !canAsk()) return ready;
+  const typed = await ask('Passphrase for the new key (empty for none):');
+  if (typed === '') return undefined;
+  if ((await ask('The same again:')) !== typed) {
+    throw new DepotError('USAGE', 'the two passphrases differ: nothing was done');
+  }
+  return typed;
+}
+
+async function given(file: string | undefined): Promise<string | undefined> {
+  if (file === undefined) return process.env[VARIABLE] || undefined;
+  const text = await readFile(file, 'utf8').catch((error: unknown) => {
+    throw fileError(error, file);
+  });
+  return text.split(/\r?\n/, 1)[0] || undefined;
+}
+
+function canAsk(): boolean {
+  return process.stdin.isTTY === true && process.stderr.isTTY === true;
+}
+
+async function ask(prompt: string): Promise<string> {
+  const { read } = await import('read');
+  try {
+    return await read({ prompt, silent: true, output: process.stderr });
+  } catch (cause) {
+    throw new DepotError('INTERRUPTED', 'interrupted: nothing was done', {}, { cause });
+  }
+}
