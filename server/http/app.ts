@@ -10,6 +10,7 @@ export interface AppOptions {
   readonly logger: Logger;
   readonly assets: Router;
   readonly health: Router;
+  readonly keys: Router;
   /** Whether the home page points to the listing. */
   readonly listing: boolean;
   readonly publicUrl?: string | undefined;
@@ -27,6 +28,7 @@ export function createApp(options: AppOptions): Express {
   app.set('env', 'production');
 
   app.use('/assets', options.assets);
+  app.use('/keys', options.keys);
   app.use(options.health);
   app
     .route('/')

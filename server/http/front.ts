@@ -7,6 +7,7 @@ import { assetsRouter } from './assets.js';
 import { type Connections, createConnections } from './connections.js';
 import { healthRouter } from './health.js';
 import { createHotFiles } from './hot-files.js';
+import { keysRouter } from './keys.js';
 import { readinessOf, type Signing } from './readiness.js';
 import { refuseRequest } from './refusals.js';
 import { loadSendfile } from './sendfile.js';
@@ -40,6 +41,10 @@ export async function createFront({ config, log, signing }: Depot): Promise<Fron
     logger: log.logger,
     assets: assetsRouter({ ...assets, transfers, hot, signatureState: signing?.signatureState }),
     health: healthRouter({ metrics, readiness: () => readinessOf(config, signing) }),
+    keys: keysRouter({
+      dir: config.keys.dir,
+      onRefused: (file, reason) => log.logger.warn({ file, reason }, 'a key file is not served'),
+    }),
     listing: assets.listing,
     publicUrl: config.publicUrl,
   });
