@@ -118,6 +118,14 @@ const hostilePath = fc
   .array(fc.tuple(separator, atom), { maxLength: 8 })
   .map((pieces) => pieces.flat().join(''));
 
+const friendlyPath = fc
+  .tuple(
+    fc.constantFrom(...INSIDE, 'folder-in/file', 'folder/deeper/up/file', 'folder'),
+    separator,
+    hostilePath,
+  )
+  .map(([name, between, more]) => `${name.split('/').join(between)}${more.length > 20 ? '' : more}`);
+
 describe('a requested path', () => {
   test('means what the plain model says', async () => {
     await fc.assert(
@@ -132,7 +140,7 @@ describe('a requested path', () => {
   test('leads to a file or folder below the root, or to an error, never elsewhere', async () => {
     const found = new Set<string>();
     await fc.assert(
-      fc.asyncProperty(hostilePath, async (path) => {
+      fc.asyncProperty(fc.oneof(hostilePath, friendlyPath), async (path) => {
         const place = await outcome(() => resolveBelow(root, parsePath(path).parts, 'inside'));
         if (typeof place === 'string') {
           expect(['NOT_FOUND', 'BAD_REQUEST']).toContain(place);

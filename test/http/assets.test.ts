@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Express } from 'express';
 import request from 'supertest';
+import type { HotFiles } from '../../server/http/hot-files.js';
 import { etagOf } from '../../server/index.js';
 import { ask, assetsApp, type RunningServer, scratchFolder, startServer } from '../fixtures/assets-server.js';
 
@@ -385,5 +386,42 @@ describe('links', () => {
       );
     expect(await statuses(app)).toEqual([200, 404, 404, 404]);
     expect(await statuses(follow)).toEqual([200, 200, 200, 404]);
+  });
+});
+
+describe('the memory for small files', () => {
+  /** What is offered to the memory, by the request's method, status and file. */
+  function recorder() {
+    const offered: string[] = [];
+    const hot: HotFiles = {
+      answer: () => false,
+      offer: (req, res, path, stats) =>
+        offered.push(`${req.method} ${res.statusCode} ${path.slice(dir.length)} ${stats.size}`),
+    };
+    return { offered, hot };
+  }
+
+  test('is offered full answers, and no others', async () => {
+    const { offered, hot } = recorder();
+    const warm = assetsApp(dir, { hot });
+    const path = `/assets/${ACI.replace(':', '%3A')}`;
+    await request(warm).get(`${path}?x=1`);
+    await request(warm).get(path).set('Range', 'bytes=0-1');
+    await request(warm).get(path).set('Range', 'bytes=0-1,4-5');
+    await request(warm).get(path).set('If-None-Match', etag);
+    await request(warm).get(path).set('If-Match', '"x"');
+    await request(warm).get('/assets/missing');
+    await request(warm).get('/assets/sub/');
+    expect(offered).toEqual([`GET 200 /${ACI} 100`]);
+  });
+
+  test('is not offered signatures where they may become pending', async () => {
+    const { offered, hot } = recorder();
+    put('signed.aci.asc');
+    const signing = assetsApp(dir, { hot, signatureState: () => 'settled' });
+    expect((await request(signing).get('/assets/signed.aci.asc')).status).toBe(200);
+    expect((await request(signing).get('/assets/signed.aci%2Easc')).status).toBe(200);
+    expect((await request(signing).get(`/assets/${ACI}`)).status).toBe(200);
+    expect(offered).toEqual([`GET 200 /${ACI} 100`]);
   });
 });
