@@ -25,7 +25,7 @@ test.each([
   ['é\u2028', `${EMPTY}  é\u2028\n`],
 ])('the name %j is written as sha256sum writes it', (name, line) => {
   expect(formatChecksums([{ name, sha256: EMPTY }])).toBe(line);
-  expect(parseChecksums(line)).toEqual([{ name, sha256: EMPTY }]);
+  expect(parseChecksums(line, 'S')).toEqual([{ name, sha256: EMPTY }]);
 });
 
 test('every name survives writing and reading', () => {
@@ -33,19 +33,19 @@ test('every name survives writing and reading', () => {
   fc.assert(
     fc.property(name, (text) => {
       const list = formatChecksums([{ name: text, sha256: EMPTY }]);
-      expect(parseChecksums(list)).toEqual([{ name: text, sha256: EMPTY }]);
+      expect(parseChecksums(list, 'S')).toEqual([{ name: text, sha256: EMPTY }]);
     }),
   );
 });
 
 test('lists of other programs are read: binary mode, upper case, comments, CRLF', () => {
   const text = `# made elsewhere\r\n\r\n${EMPTY.toUpperCase()} *./linux\r\n`;
-  expect(parseChecksums(text)).toEqual([{ name: './linux', sha256: EMPTY }]);
+  expect(parseChecksums(text, 'S')).toEqual([{ name: './linux', sha256: EMPTY }]);
 });
 
 test.each(['<html>', `${EMPTY} one space`, `${EMPTY.slice(1)}  short`, `${EMPTY}  `])(
   '%j is not a checksum, and its line is named',
   (line) => {
-    expect(() => parseChecksums(`${EMPTY}  good\n${line}\n`)).toThrow('line 2 is not a SHA-256 checksum');
+    expect(() => parseChecksums(`${EMPTY}  good\n${line}\n`, 'S')).toThrow('S: line 2 is not a SHA-256 checksum');
   },
 );

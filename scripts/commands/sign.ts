@@ -1,0 +1,121 @@
+/** `bootdepot sign`: signatures for ACIs, boot files and checksum lists. */
+import { Command } from 'commander';
+import {
+  type Config,
+  DepotError,
+  loadSigningKey,
+  retiredFingerprints,
+  type SignedFile,
+  type SignRequest,
+  signAssets,
+} from '../../server/index.js';
+import { type AssetsFlags, depotConfig, parseJobs } from '../assets-options.js';
+import { interruption } from '../interruptible.js';
+import { existingPassphrase } from '../passphrase.js';
+import { createDisplay, plainDisplay } from '../progress.js';
+import { countWords, resultLine, totalLine } from '../result-text.js';
+import { print, printJson, run, say } from '../run.js';
+
+/** The flags of `sign` as commander hands them over. */
+interface SignFlags extends AssetsFlags {
+  readonly hash?: string;
+  readonly passphraseFile?: string;
+  readonly boot?: true;
+  readonly force?: true;
+  readonly dryRun?: true;
+  readonly json?: true;
+}
+
+const HELP = `
+An ACI gets <file>.asc if it has no good signature by the current key. With --boot, kernels, initrds and images
+get <file>.sig, and every folder SHA256SUMS with SHA256SUMS.gpg. Boot files are those called vmlinuz*, vmlinux*,
+bzImage*, zImage*, uImage*, initrd*, initramfs*, *.vmlinuz, *.initrd, *.cpio, *.img, *.iso, *.raw, *.qcow2, *.vmdk,
+*.vhd, *.vhdx, *.wim, *.squashfs, *.dtb, *.itb, *.efi, *.uki, *.ipxe, *.pxe, *.kpxe and *.lkrn (also compressed:
+*.cpio.gz), *.bin.bz2 and its like, and what begins as a kernel, a cpio archive or an ISO image does.
+
+Words: signed; good (it was already); re-signed (with why); kept (a .sig or .gpg of somebody else); refused (no ACI,
+or a checksum list that contradicts its files); failed. Exit status 3 if some were refused or failed, 1 if all were.
+
+Examples:
+  bootdepot sign
+  bootdepot sign --boot --dry-run
+  bootdepot sign assets/coreos-hyperkube:v1.3.6_coreos.0.aci --hash sha256`;
+
+/** The command. */
+export function signCommand(): Command {
+  return new Command('sign')
+    .description('sign the ACIs of the assets folder, or the paths given')
+    .argument('[path...]', 'files and folders; the assets folder by default')
+    .option('--boot', 'sign boot files too, and keep signed checksum lists')
+    .option('--hash <name>', 'sha256 or sha512 (default)')
+    .option('--force', 'sign again what is good, sign what is no ACI, replace what others signed')
+    .option('--dry-run', 'say what would be done, and do nothing')
+    .option('--assets <dir>', 'the assets folder')
+    .option('--keys <dir>', 'the folder of keys')
+    .option('--passphrase-file <file>', 'its first line opens the signing key')
+    .option('--config <file>', 'configuration to read instead of bootdepot.yaml')
+    .option('--jobs <number>', 'files that are worked on at once')
+    .option('--json', 'print one JSON document')
+    .addHelpText('after', HELP)
+    .action((paths: string[], flags: SignFlags) => run(() => sign(paths, flags)));
+}
+
+async function sign(paths: readonly string[], flags: SignFlags): Promise<void> {
+  const jobs = parseJobs(flags.jobs);
+  const config = await depotConfig(flags, [
+    { name: 'sign.hash', flag: '--hash', value: flags.hash },
+    { name: 'sign.passphraseFile', flag: '--passphrase-file', value: flags.passphraseFile },
+  ]);
+  const signing = await signingOf(config, flags);
+  const display = flags.json ? plainDisplay : await createDisplay();
+  const onFile = (file: SignedFile): void => {
+    if (!flags.json) display.line(lineFor(file, signing.dryRun));
+  };
+  const files = await signAssets({
+    ...signing,
+    ...{ assets: config.assets, paths, jobs, onFile, progress: display },
+    boot: flags.boot === true,
+  }).finally(() => display.end());
+  const totals = countWords(files.map(({ action }) => action));
+  const { dryRun, key } = signing;
+  if (flags.json) printJson({ dryRun, key: key.fingerprint, files: files.map(forJson), totals });
+  else if (files.length > 0) print(dryRun ? `dry run: ${totalLine(totals)}` : totalLine(totals));
+  else say('nothing to sign');
+  refuseFailures(files);
+}
+
+type SigningPart = Pick<SignRequest, 'key' | 'hashName' | 'retired' | 'force' | 'dryRun' | 'now' | 'signal'>;
+
+async function signingOf(config: Config, flags: SignFlags): Promise<SigningPart> {
+  const { dir } = config.keys;
+  const key = await loadSigningKey(dir, existingPassphrase(config.sign.passphraseFile));
+  for (const warning of key.warnings) say(`warning: ${warning}`);
+  return {
+    key,
+    hashName: config.sign.hash,
+    retired: await retiredFingerprints(dir),
+    force: flags.force === true,
+    dryRun: flags.dryRun === true,
+    now: () => new Date(),
+    signal: interruption(),
+  };
+}
+
+const PLANNED: Readonly<Record<string, string>> = { signed: 'would sign', 're-signed': 'would re-sign' };
+
+function lineFor({ path, action, reason }: SignedFile, dryRun: boolean): string {
+  return resultLine((dryRun && PLANNED[action]) || action, path, reason);
+}
+
+function forJson({ path, signature, action, reason, code }: SignedFile) {
+  return { path, signature: signature ?? null, action, reason, ...(code && { code }) };
+}
+
+/** Failures are said file by file already; what is left is the exit status, and one line about all of them. */
+function refuseFailures(files: readonly SignedFile[]): void {
+  const failed = files.filter(({ action }) => action === 'refused' || action === 'failed');
+  if (failed.length === 0) return;
+  const all = failed.length === files.length;
+  const message = `${failed.length} of ${files.length} files could not be signed`;
+  throw new DepotError(all ? 'CHECK_FAILED' : 'PARTIAL', message);
+}
