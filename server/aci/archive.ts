@@ -5,6 +5,7 @@ import { posix } from 'node:path';
 import { DepotError, fileError } from '../errors.js';
 import { type Compression, sniffCompression } from '../stream/compression.js';
 import { decompress } from '../stream/decompress.js';
+import type { TarEntry } from '../stream/tar-entry.js';
 import { BLOCK_BYTES } from '../stream/tar-header.js';
 import { type TarEvent, TarReader } from '../stream/tar-reader.js';
 
@@ -19,7 +20,9 @@ export interface AciVisitor {
 /** Where reading stops, so that a hostile archive cannot take all time and memory. */
 export interface AciLimits {
   readonly entries: number;
-  readonly uncompressedBytes: number;
+  /** Of all names and link targets together. */
+  readonly nameBytes: number;
+  readonly tarBytes: number;
 }
 
 /** How an archive was read. */
@@ -35,7 +38,11 @@ export interface AciReading {
   readonly hasTrailingData: boolean;
 }
 
-const LIMITS: AciLimits = { entries: 1_000_000, uncompressedBytes: 2 ** 40 };
+/** No gzip shrinks a thousandfold; what bzip2 and xz can do to zeros goes beyond all images. */
+function limitsFor(fileBytes: number): AciLimits {
+  const tarBytes = Math.min(2 ** 40, Math.max(2 ** 32, fileBytes * 2000));
+  return { entries: 1_000_000, nameBytes: 2 ** 28, tarBytes };
+}
 
 const READ_BYTES = 256 * 1024;
 const USTAR_OFFSET = 257;
@@ -47,17 +54,13 @@ const USTAR_OFFSET = 257;
  * @throws DepotError `ARCHIVE_INVALID` (the message does not name the file): not such an archive, damaged, beyond the
  *   limits; `NOT_FOUND`, `ACCESS_DENIED`, `IO_FAILED`: the file cannot be read
  */
-export async function readAci(
-  path: string,
-  visitor: AciVisitor,
-  limits: AciLimits = LIMITS,
-): Promise<AciReading> {
+export async function readAci(path: string, visitor: AciVisitor, limits?: AciLimits): Promise<AciReading> {
   const file = await openFile(path);
   try {
     const { size } = await file.stat();
     const compression = await detectCompression(file);
     const source = file.createReadStream({ start: 0, highWaterMark: READ_BYTES, autoClose: false });
-    const reading = await readTar(decompress(source, compression), visitor, limits);
+    const reading = await readTar(decompress(source, compression), visitor, limits ?? limitsFor(size));
     return { compression, fileBytes: size, ...reading };
   } catch (error) {
     throw fileError(error, path);
@@ -68,7 +71,8 @@ export async function readAci(
 
 /** The path of an entry as rkt and actool see it: `./a//b/` is `a/b`, the root is `.`. */
 export function cleanPath(name: string): string {
-  return posix.normalize(name).replace(/(.)\/+$/, '$1');
+  const path = posix.normalize(name);
+  return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;
 }
 
 /** A fifo must not hold us up, so the file is opened without waiting. */
@@ -100,15 +104,12 @@ function notAnAci(found: string): DepotError {
 
 async function readTar(source: AsyncIterable<Uint8Array>, visitor: AciVisitor, limits: AciLimits) {
   const reader = new TarReader();
-  let tarBytes = 0;
-  let entries = 0;
+  const budget = new Budget(limits);
   for await (const chunk of source) {
-    tarBytes += chunk.length;
-    if (tarBytes > limits.uncompressedBytes) throw beyond(`${limits.uncompressedBytes} bytes uncompressed`);
+    budget.spendBytes(chunk.length);
     visitor.bytes?.(chunk);
     for (const event of reader.feed(chunk)) {
-      if (event.kind === 'entry') entries += 1;
-      if (entries > limits.entries) throw beyond(`${limits.entries} entries`);
+      if (event.kind === 'entry') budget.spendEntry(event.entry);
       if (visitor.event(event) === 'enough') return ending();
     }
   }
@@ -116,7 +117,34 @@ async function readTar(source: AsyncIterable<Uint8Array>, visitor: AciVisitor, l
   return ending();
 
   function ending() {
-    return { tarBytes, hasEndMark: reader.hasEnded, hasTrailingData: reader.hasTrailingData };
+    return {
+      tarBytes: budget.tarBytes,
+      hasEndMark: reader.hasEnded,
+      hasTrailingData: reader.hasTrailingData,
+    };
+  }
+}
+
+class Budget {
+  tarBytes = 0;
+  #entries = 0;
+  #nameBytes = 0;
+  readonly #limits: AciLimits;
+
+  constructor(limits: AciLimits) {
+    this.#limits = limits;
+  }
+
+  spendBytes(count: number): void {
+    this.tarBytes += count;
+    if (this.tarBytes > this.#limits.tarBytes) throw beyond(`${this.#limits.tarBytes} bytes uncompressed`);
+  }
+
+  spendEntry(entry: TarEntry): void {
+    this.#entries += 1;
+    this.#nameBytes += entry.name.length + entry.linkName.length;
+    if (this.#entries > this.#limits.entries) throw beyond(`${this.#limits.entries} entries`);
+    if (this.#nameBytes > this.#limits.nameBytes) throw beyond(`${this.#limits.nameBytes} bytes of names`);
   }
 }
 

@@ -8,10 +8,15 @@ export interface Isolator {
   readonly value: unknown;
 }
 
-const QUANTITY = /^\s*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]+)?\s*$/;
+const QUANTITY = /^\s*[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]+)?\s*$/;
 
 const quantity = optional(
-  z.union([z.number(), z.string().regex(QUANTITY)], 'expected a quantity such as 500m or 1Gi'),
+  z
+    .union([z.number(), z.string()])
+    .refine(
+      (value) => typeof value === 'number' || QUANTITY.test(value),
+      'expected a quantity such as 500m or 1Gi',
+    ),
 );
 
 const resource = z.object({ default: flag, request: quantity, limit: quantity });

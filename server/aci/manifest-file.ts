@@ -8,6 +8,8 @@ import { type ManifestReading, readImageManifest } from './image-manifest.js';
 /** Manifests are a few KiB; one that is larger than this is not read. */
 const MANIFEST_LIMIT_BYTES = 4 * 1024 * 1024;
 
+const QUOTE_LIMIT = 500;
+
 /** Takes the events of an archive and keeps the bytes of its first manifest. */
 export class ManifestFile {
   #entry: TarEntry | undefined;
@@ -36,8 +38,13 @@ export class ManifestFile {
 
   #read(): ManifestReading {
     const reading = readImageManifest(Buffer.concat(this.#parts));
-    return { ...reading, problems: reading.problems.map((text) => `manifest: ${printableText(text)}`) };
+    return { ...reading, problems: reading.problems.map((text) => `manifest: ${shown(text)}`) };
   }
+}
+
+/** A problem may quote a value of any length. */
+function shown(text: string): string {
+  return printableText(text.length > QUOTE_LIMIT ? `${text.slice(0, QUOTE_LIMIT)}…` : text);
 }
 
 function problem(text: string): ManifestReading {

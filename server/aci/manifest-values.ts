@@ -13,9 +13,16 @@ export function optional<Schema extends z.ZodType>(schema: Schema) {
   return z.preprocess((value) => value ?? undefined, schema.optional());
 }
 
+/** No image needs a longer list, and every broken item of a list is a problem to be told. */
+const LIST_LIMIT = 100_000;
+
 /** A list; missing and `null` are the empty list. */
 export function listOf<Schema extends z.ZodType>(item: Schema) {
-  return z.preprocess((value) => value ?? [], z.array(item));
+  return z.preprocess((value, context) => {
+    if (!Array.isArray(value) || value.length <= LIST_LIMIT) return value ?? [];
+    context.addIssue(`has ${value.length} items, expected at most ${LIST_LIMIT}`);
+    return [];
+  }, z.array(item));
 }
 
 /** A text; missing and `null` are the empty text. */

@@ -26,12 +26,17 @@ export interface RawHeader {
   readonly devMinor: number;
 }
 
-/** Whether a block holds nothing but zeros, as the two that end an archive. */
-export function isZeroBlock(block: Buffer): boolean {
-  return block[0] === 0 && block.equals(ZERO_BLOCK);
+/** Whether bytes are nothing but zeros, as the two blocks are that end an archive. */
+export function isAllZero(bytes: Buffer): boolean {
+  if (bytes[0] !== 0) return bytes.length === 0;
+  for (let offset = 0; offset < bytes.length; offset += ZEROS.length) {
+    const part = bytes.subarray(offset, offset + ZEROS.length);
+    if (part.compare(ZEROS, 0, part.length) !== 0) return false;
+  }
+  return true;
 }
 
-const ZERO_BLOCK = Buffer.alloc(BLOCK_BYTES);
+const ZEROS = Buffer.alloc(16 * 1024);
 
 /**
  * Reads a header.

@@ -8,7 +8,7 @@ import {
   BLOCK_BYTES,
   hasMoreSparseExtension,
   hasSparseExtension,
-  isZeroBlock,
+  isAllZero,
   parseHeader,
   type RawHeader,
 } from './tar-header.js';
@@ -64,7 +64,7 @@ export class TarReader {
         this.#paddingBytes -= skipped;
         offset += skipped;
       } else {
-        this.#hasTrailingData ||= bytes.subarray(offset).some((byte) => byte !== 0);
+        this.#hasTrailingData ||= !isAllZero(bytes.subarray(offset));
         return;
       }
     }
@@ -96,7 +96,7 @@ export class TarReader {
     this.#blockUsed = 0;
     if (this.#expecting === 'sparse map') {
       if (!hasMoreSparseExtension(this.#block)) this.#expecting = 'header';
-    } else if (isZeroBlock(this.#block)) {
+    } else if (isAllZero(this.#block)) {
       this.#expecting = this.#expecting === 'header' ? 'second zero block' : 'nothing';
     } else if (this.#expecting === 'second zero block') {
       throw new DepotError('ARCHIVE_INVALID', 'damaged tar: a single block of zeros between two entries');

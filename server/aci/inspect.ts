@@ -1,0 +1,92 @@
+/** Looking into an image: its manifest, its ID, what is in it. */
+import { createHash } from 'node:crypto';
+import { DepotError } from '../errors.js';
+import type { Compression } from '../stream/compression.js';
+import { printableBytes } from '../stream/printable-bytes.js';
+import type { TarEntry, TarEntryType } from '../stream/tar-entry.js';
+import { readAci } from './archive.js';
+import { asInvalidAci } from './identify.js';
+import { type ImageId, imageIdOf } from './image-id.js';
+import type { ManifestReading } from './image-manifest.js';
+import { ManifestFile } from './manifest-file.js';
+
+/** One entry of an archive, its names fit for a terminal. */
+export interface AciEntry {
+  readonly type: TarEntryType;
+  /** Permission bits. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** Bytes of data. */
+  readonly size: number;
+  /** Seconds since the epoch. */
+  readonly mtime: number;
+  readonly name: string;
+  /** Of links only. */
+  readonly target?: string;
+}
+
+/** All that a look into an archive tells. */
+export interface AciInspection {
+  readonly path: string;
+  readonly compression: Compression;
+  readonly fileBytes: number;
+  /** Bytes of the uncompressed archive. */
+  readonly tarBytes: number;
+  readonly imageId: ImageId;
+  /** The manifest as it stands there, unknown fields and all. */
+  readonly manifest: unknown;
+  /** Rules that the manifest breaks. */
+  readonly problems: readonly string[];
+  /** In the archive's order. */
+  readonly entries: readonly AciEntry[];
+}
+
+/**
+ * Reads an archive once, to its end. Memory grows with the number of entries, not with their size.
+ *
+ * @param path - the file, untrusted
+ * @throws DepotError `ACI_INVALID`: no readable archive, or no manifest in it; `NOT_FOUND`, `ACCESS_DENIED`,
+ *   `IO_FAILED`: the file cannot be read
+ */
+export async function inspectAci(path: string): Promise<AciInspection> {
+  const hash = createHash('sha512');
+  const file = new ManifestFile();
+  const entries: AciEntry[] = [];
+  let found: ManifestReading | undefined;
+  const { compression, fileBytes, tarBytes } = await readAci(path, {
+    bytes(chunk) {
+      hash.update(chunk);
+    },
+    event(event) {
+      if (event.kind === 'entry') entries.push(describe(event.entry));
+      found ??= file.take(event);
+      return undefined;
+    },
+  }).catch((error: unknown) => {
+    throw asInvalidAci(error, path);
+  });
+  if (found?.json === undefined) {
+    const problem = found?.problems[0] ?? 'no manifest in it, expected a file "manifest" beside "rootfs"';
+    throw new DepotError('ACI_INVALID', `${path}: ${problem}`, { path });
+  }
+  const imageId = imageIdOf(hash.digest('hex'));
+  const { json: manifest, problems } = found;
+  return { path, compression, fileBytes, tarBytes, imageId, manifest, problems, entries };
+}
+
+function describe(entry: TarEntry): AciEntry {
+  const { type, mode, uid, gid, size, mtime } = entry;
+  const isLink = type === 'hard-link' || type === 'symlink';
+  const name = printableBytes(entry.name);
+  return {
+    type,
+    mode,
+    uid,
+    gid,
+    size,
+    mtime,
+    name,
+    ...(isLink && { target: printableBytes(entry.linkName) }),
+  };
+}
