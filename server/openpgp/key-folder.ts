@@ -130,7 +130,7 @@ export async function makeKeyFolder(dir: string): Promise<void> {
   }
 }
 
-const OF_A_KEY_FOLDER = /\.(asc|gpg|md)$|^\./;
+const OF_A_KEY_FOLDER = /\.(?:asc|gpg|md)$|^\.(?:git|bootdepot-)/;
 
 async function holdsOnlyKeys(dir: string): Promise<boolean> {
   const entries = await readdir(dir, { withFileTypes: true });

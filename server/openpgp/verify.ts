@@ -132,7 +132,8 @@ async function judge(
 ): Promise<Verdict> {
   const { packet, created } = signature;
   const verdict = (state: Verdict['state'], reason: string): Verdict => ({ state, reason, certificate });
-  if (!(await holds(packet, digest, key))) return verdict('bad', 'does not match the bytes of the file');
+  const fault = await faultOf(packet, digest, key);
+  if (fault !== undefined) return verdict('bad', fault);
   if (created < key.getCreationTime()) return verdict('bad', 'is older than the key that made it');
   if (created.getTime() > now.getTime() + CLOCK_TOLERANCE_MS) {
     return verdict('bad', `was made in the future, at ${created.toISOString()}: compare the clocks`);
@@ -147,16 +148,22 @@ async function judge(
   return verdict('good', `made by ${certificate.fingerprint}`);
 }
 
-/** Whether the signature was made by the key over what was digested, whatever the time is. */
-async function holds(packet: SignaturePacket, digest: Uint8Array, key: Key | Subkey): Promise<boolean> {
+/** Why the signature is not one by the key over what was digested, whatever the time is. */
+async function faultOf(
+  packet: SignaturePacket,
+  digest: Uint8Array,
+  key: Key | Subkey,
+): Promise<string | undefined> {
+  const [first, second] = packet.signedHashValue ?? [];
+  if (first !== digest[0] || second !== digest[1]) return 'does not match the bytes of the file';
   try {
     // openpgp.js takes a digest that it finds here in place of hashing; it does so itself for streams.
     const prepared = Object.assign(packet, { hashed: digest });
     const type = packet.signatureType ?? 0;
     await prepared.verify(key.keyPacket, type, new Uint8Array(), packet.created ?? undefined, true);
-    return true;
-  } catch {
-    return false;
+    return undefined;
+  } catch (error) {
+    return `does not verify: ${error instanceof Error ? error.message : String(error)}`;
   }
 }
 
