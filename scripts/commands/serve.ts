@@ -56,11 +56,11 @@ async function serve(flags: ServeFlags): Promise<void> {
   const loaded = await loadConfig({ file: flags.config, flags: settingsOf(flags) });
   if (flags.printConfig) return print(await formatConfig(loaded));
   const { config } = loaded;
+  const stopped = stopSignal();
   await makeFolders(config);
   const log = await createLog(config.log);
   const listenByDefault = loaded.settings.get('listen')?.origin === 'default';
   const depot = await startDepot({ config, log, listenByDefault });
-  const stopped = stopSignal();
   say(greeting(depot.urls, config));
   const swept = sweepTemporaries(config.assets.dir);
   await stopped;
