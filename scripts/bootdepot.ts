@@ -1,6 +1,5 @@
 #!/usr/bin/env node
-/** The program's entrance: the command tree and its commands are in `program.ts`. */
-import { loadLean } from './lean-load.js';
+/** The program's entrance: the command tree is in `program.ts`, each command in a file below `commands/`. */
+import { main } from './program.js';
 
-const { main } = await loadLean(() => import('./program.js'));
 await main();

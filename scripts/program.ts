@@ -1,9 +1,18 @@
 /** The command tree. Each command lives in its own file below `commands/` and adds itself here. */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
-import { keyCommand } from './commands/key.js';
-import { serveCommand } from './commands/serve.js';
+import { loadLean } from './lean-load.js';
 import { say } from './run.js';
+
+/** The commands, each loaded when it is named: signing has no use for the modules of a server. */
+const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
+  ['aci', async () => (await import('./commands/aci.js')).aciCommand()],
+  ['key', async () => (await import('./commands/key.js')).keyCommand()],
+  // What runs for months is loaded with care for memory; what ends soon is loaded fast.
+  ['serve', async () => (await loadLean(() => import('./commands/serve.js'))).serveCommand()],
+  ['sign', async () => (await import('./commands/sign.js')).signCommand()],
+  ['verify', async () => (await import('./commands/verify.js')).verifyCommand()],
+]);
 
 /** Reads the command line and runs the command it names. */
 export async function main(): Promise<void> {
@@ -12,8 +21,7 @@ export async function main(): Promise<void> {
     .version(readVersion())
     .exitOverride()
     .showHelpAfterError('(see --help)');
-  program.addCommand(keyCommand());
-  program.addCommand(serveCommand());
+  for (const load of wantedCommands()) program.addCommand(await load());
   for (const command of program.commands) inherit(command, program);
   try {
     await program.parseAsync();
@@ -22,6 +30,12 @@ export async function main(): Promise<void> {
     process.exitCode = error.exitCode === 0 ? 0 : 2;
     if (error.code === 'commander.help') say('');
   }
+}
+
+/** The command that is named; all of them for help, and for a name that is none. */
+function wantedCommands(): readonly (() => Promise<Command>)[] {
+  const named = COMMANDS.get(process.argv[2] ?? '');
+  return named === undefined ? [...COMMANDS.values()] : [named];
 }
 
 /** Commands that are made elsewhere do not take over by themselves how wrong use is reported. */

@@ -1,8 +1,16 @@
 /** What the faces (HTTP and command line) may use of the core. */
 export { type IdentifiedAci, identifyAci } from './aci/identify.js';
 export type { ImageManifest } from './aci/image-manifest.js';
+export { type AciEntry, type AciInspection, inspectAci } from './aci/inspect.js';
+export { type RenameOutcome, renameAcis } from './aci/rename-all.js';
+export { type AciValidation, validateAci } from './aci/validate.js';
 export { type Asset, type AssetsFolder, findAsset } from './assets/asset.js';
-export { type ListedFolder, type ListingEntry, listFolder } from './assets/listing.js';
+export { type ListingEntry, listFolder } from './assets/listing.js';
+export type { Progress } from './assets/progress.js';
+export { type SignRequest, signAssets } from './assets/sign-assets.js';
+export type { SignedFile } from './assets/sign-file.js';
+export { verifyAssets } from './assets/verify-assets.js';
+export type { VerifiedFile } from './assets/verify-file.js';
 export { type ConfigSources, type LoadedConfig, loadConfig } from './config.js';
 export type { Listener } from './config-listener.js';
 export { formatConfig } from './config-print.js';
@@ -18,7 +26,7 @@ export {
 export { etagOf, type FileVersion, lastModifiedOf, sameVersion } from './disk/file-version.js';
 export { checkFolder, type FolderNeeds, type FolderState } from './disk/folder-check.js';
 export { makeFolder, sweepTemporaries } from './disk/folders.js';
-export { type OpenFile, openRegularFile, parsePath, type SymlinkPolicy } from './disk/safe-path.js';
+export { type OpenFile, openRegularFile, parsePath } from './disk/safe-path.js';
 export { isInside, type WalkOptions, walkFiles } from './disk/walk.js';
 export { DepotError, type ErrorCode, type ErrorFacts, fileError, outcomeOf, systemCode } from './errors.js';
 export { createLog, type Log, type Logger, type LogOptions } from './log.js';
@@ -40,6 +48,7 @@ export {
   type PublishedKey,
   publishedKeys,
 } from './openpgp/published-keys.js';
+export { retiredFingerprints } from './openpgp/retired-keys.js';
 export { rktPath, writeRktTree } from './openpgp/rkt-tree.js';
 export type { AskPassphrase } from './openpgp/secret-key.js';
 export { loadSigningKey, type SigningKey } from './openpgp/signing-key.js';

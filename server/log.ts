@@ -1,6 +1,6 @@
 /** The log: JSON lines on stdout, or lines for a person where stdout is a terminal. */
 import { isatty } from 'node:tty';
-import { type DestinationStream, type Logger, pino } from 'pino';
+import type { DestinationStream, Logger } from 'pino';
 
 export type { Logger } from 'pino';
 
@@ -27,6 +27,7 @@ const STDOUT = 1;
 
 /** Opens the log. Lines are written in the background; what is left is written when the process exits. */
 export async function createLog(options: LogOptions): Promise<Log> {
+  const { pino } = await import('pino');
   const pretty = options.format === 'pretty' || (options.format === 'auto' && isatty(STDOUT));
   const end = options.destination ?? pino.destination({ fd: STDOUT, sync: pretty });
   const destination = pretty ? await prettyOnto(end) : end;

@@ -1,5 +1,8 @@
 /** What Prometheus may ask: one registry a server, filled cheaply while requests pass and written out on request. */
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { Counter, Gauge, Registry } from 'prom-client';
+
+/** The library, loaded by those who count: commands have no use for it. */
+type Prometheus = typeof import('prom-client');
 
 /** One finished answer. */
 export interface AnswerFacts {
@@ -39,13 +42,14 @@ interface Tally {
 }
 
 /** Makes an empty set of figures, with those of the process (memory, event loop delay, …) in it. */
-export function createMetrics(): Metrics {
-  const registry = new Registry();
+export async function createMetrics(): Promise<Metrics> {
+  const prometheus = await import('prom-client');
+  const registry = new prometheus.Registry();
   const registers = [registry];
-  collectDefaultMetrics({ register: registry });
+  prometheus.collectDefaultMetrics({ register: registry });
   const tallies = new Map<string, Tally>();
-  addTallies(registers, tallies);
-  const durations = new Histogram({
+  addTallies(prometheus, registers, tallies);
+  const durations = new prometheus.Histogram({
     name: 'bootdepot_request_duration_seconds',
     help: 'Time from the request to the end of the answer.',
     labelNames: ['route'],
@@ -62,13 +66,13 @@ export function createMetrics(): Metrics {
       durations.observe({ route: answer.route }, answer.seconds);
     },
     addGauge(name, help, read) {
-      new Gauge({ name, help, registers, collect: set(read) });
+      new prometheus.Gauge({ name, help, registers, collect: set(read) });
     },
     addStates(name, help, read) {
-      new Gauge({ name, help, labelNames: ['state'], registers, collect: setEach(read) });
+      new prometheus.Gauge({ name, help, labelNames: ['state'], registers, collect: setEach(read) });
     },
     addTotal(name, help, read) {
-      new Counter({ name, help, registers, collect: advanceTo(read) });
+      new prometheus.Counter({ name, help, registers, collect: advanceTo(read) });
     },
   };
 }
@@ -104,8 +108,12 @@ function tallyOf(tallies: Map<string, Tally>, answer: AnswerFacts): Tally {
   return made;
 }
 
-function addTallies(registers: Registry[], tallies: ReadonlyMap<string, Tally>): void {
-  new Counter({
+function addTallies(
+  prometheus: Prometheus,
+  registers: Registry[],
+  tallies: ReadonlyMap<string, Tally>,
+): void {
+  new prometheus.Counter({
     name: 'bootdepot_requests_total',
     help: 'Answers by method, status class and part of the server.',
     labelNames: ['method', 'status', 'route'],
@@ -115,7 +123,7 @@ function addTallies(registers: Registry[], tallies: ReadonlyMap<string, Tally>):
       for (const { labels, answers } of tallies.values()) this.inc(labels, answers);
     },
   });
-  new Counter({
+  new prometheus.Counter({
     name: 'bootdepot_response_bytes_total',
     help: 'Body bytes of the answers that were sent in full.',
     labelNames: ['route'],

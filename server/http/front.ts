@@ -31,7 +31,7 @@ export interface Front {
 /** Puts the routes of a depot together. Nothing listens yet. */
 export async function createFront({ config, log, signing }: Depot): Promise<Front> {
   const { assets, limits } = config;
-  const metrics = createMetrics();
+  const metrics = await createMetrics();
   const connections = createConnections(limits.connections);
   const transfers = createTransfers({
     sendfile: config.transfers.sendfile ? await loadSendfile() : undefined,
