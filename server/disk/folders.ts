@@ -1,6 +1,6 @@
 /** The folders of a depot when it starts: made where they are missing, swept where a crash left something. */
 import { mkdir, readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { DepotError, fileError, systemCode } from '../errors.js';
 import { removeStaleTemporaries } from './atomic-file.js';
 
@@ -14,7 +14,12 @@ import { removeStaleTemporaries } from './atomic-file.js';
 export async function makeFolder(path: string, mode = 0o777): Promise<boolean> {
   try {
     if ((await stat(path).catch(() => undefined))?.isDirectory()) return false;
-    await mkdir(path, { recursive: true, mode });
+    await mkdir(path, { mode }).catch(async (error: unknown) => {
+      // Not `recursive: true`: below /proc and the like Node 20 tries that for ever.
+      const parent = dirname(path);
+      if (systemCode(error) !== 'ENOENT' || !(await makeFolder(parent, mode))) throw error;
+      await mkdir(path, { mode });
+    });
     return true;
   } catch (error) {
     if (systemCode(error) === 'EEXIST') {

@@ -52,6 +52,7 @@ export async function openListeners(places: readonly Place[], options: Listeners
       const server = makeServer(place, keyPair, raw, options);
       servers.push(server);
       urls.push(await listen(server, place));
+      server.on('error', (err) => options.logger.error({ err }, 'a connection could not be accepted'));
     }
   } catch (error) {
     close();
@@ -86,7 +87,7 @@ function makeServer(
   raw: Set<Socket>,
   options: ListenersOptions,
 ): Server {
-  const { config, front, logger } = options;
+  const { config, front } = options;
   const server = createHttpServer({
     limits: config.limits,
     connections: front.connections,
@@ -94,7 +95,6 @@ function makeServer(
     sawConnection: () => front.transfers.sawConnection(),
     keyPair: place.tls ? keyPair : undefined,
   });
-  server.on('error', (err) => logger.error({ err }, 'a connection could not be accepted'));
   if (place.tls) {
     server.on('connection', (socket) => {
       raw.add(socket);
