@@ -1,13 +1,14 @@
 /** The two sides of systemd that a service meets: sockets it inherits, and datagrams it sends. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { inheritedSockets } from '../../server/http/socket-activation.js';
 import { createNotify } from '../../server/http/systemd-notify.js';
+import { freePort } from '../fixtures/running-depot.js';
 import { describeWith } from './programs.js';
 
 const COMMAND = resolve('dist/scripts/bootdepot.js');
@@ -125,6 +126,51 @@ describeWith(['python3'], 'systemd', () => {
     expect(await line()).toBe("'STOPPING=1'");
     await exited;
     expect(child.exitCode).toBe(0);
+  });
+});
+
+describeWith(['systemd-analyze', 'systemd-socket-activate'], 'the programs of systemd', () => {
+  test('systemd-analyze has nothing to say about the units in docs/systemd', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'bootdepot-units-'));
+    try {
+      for (const name of ['bootdepot.service', 'bootdepot.socket']) {
+        const unit = await readFile(join('docs/systemd', name), 'utf8');
+        await writeFile(join(folder, name), unit.replace('/usr/local/bin/bootdepot', process.execPath));
+      }
+      const units = ['bootdepot.service', 'bootdepot.socket'].map((name) => join(folder, name));
+      const { status, stderr } = spawnSync('systemd-analyze', ['verify', '--man=no', ...units], {
+        encoding: 'utf8',
+      });
+      expect(stderr.split('\n').filter((line) => line.includes('bootdepot'))).toEqual([]);
+      expect(status).toBe(0);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
+
+  test('systemd-socket-activate starts it at the first connection, which is answered', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'bootdepot-activate-'));
+    const port = await freePort();
+    const command = ['-l', `127.0.0.1:${port}`, '--fdname=http', process.execPath, COMMAND, 'serve'];
+    const child = spawn('systemd-socket-activate', command, {
+      cwd: folder,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    const exited = once(child, 'exit');
+    try {
+      await new Promise<void>((settle) => {
+        child.stderr.setEncoding('utf8').on('data', (text: string) => {
+          if (text.includes('Listening on')) settle();
+        });
+      });
+      expect(await (await fetch(`http://127.0.0.1:${port}/healthz`)).text()).toBe('ok\n');
+      child.kill('SIGTERM');
+      await exited;
+      expect(child.exitCode).toBe(0);
+    } finally {
+      child.kill('SIGKILL');
+      await rm(folder, { recursive: true, force: true });
+    }
   });
 });
 
