@@ -5,6 +5,7 @@ export { type AciEntry, type AciInspection, inspectAci } from './aci/inspect.js'
 export { type RenameOutcome, renameAcis } from './aci/rename-all.js';
 export { type AciValidation, validateAci } from './aci/validate.js';
 export { type Asset, type AssetsFolder, findAsset } from './assets/asset.js';
+export { AutoSigner, type AutoSignerOptions, type SignCounts } from './assets/auto-signer.js';
 export { type ListingEntry, listFolder } from './assets/listing.js';
 export type { Progress } from './assets/progress.js';
 export { type SignRequest, signAssets } from './assets/sign-assets.js';

@@ -1,9 +1,11 @@
 /** `bootdepot sign`: signatures for ACIs, boot files and checksum lists. */
 import { Command } from 'commander';
 import {
+  AutoSigner,
   type Config,
   DepotError,
   loadSigningKey,
+  parseDuration,
   retiredFingerprints,
   type SignedFile,
   type SignRequest,
@@ -24,7 +26,12 @@ interface SignFlags extends AssetsFlags {
   readonly force?: true;
   readonly dryRun?: true;
   readonly json?: true;
+  readonly watch?: true;
+  readonly quiet?: string;
 }
+
+/** A file is signed when it has not changed for so long. */
+const QUIET_DEFAULT = '2s';
 
 const HELP = `
 An ACI gets <file>.asc if it has no good signature by the current key. With --boot, kernels, initrds and images
@@ -35,10 +42,12 @@ bzImage*, zImage*, uImage*, initrd*, initramfs*, *.vmlinuz, *.initrd, *.cpio, *.
 
 Words: signed; good (it was already); re-signed (with why); kept (a .sig or .gpg of somebody else); refused (no ACI,
 or a checksum list that contradicts its files); failed. Exit status 3 if some were refused or failed, 1 if all were.
+With --watch it goes on with what is new or changed until it is stopped, and --json prints one object a line.
 
 Examples:
   bootdepot sign
   bootdepot sign --boot --dry-run
+  bootdepot sign --watch --quiet 10s
   bootdepot sign assets/coreos-hyperkube:v1.3.6_coreos.0.aci --hash sha256`;
 
 /** The command. */
@@ -56,32 +65,71 @@ export function signCommand(): Command {
     .option('--config <file>', 'configuration to read instead of bootdepot.yaml')
     .option('--jobs <number>', 'files that are worked on at once')
     .option('--json', 'print one JSON document')
+    .option('--watch', 'go on, and sign what is new or changed')
+    .option(
+      '--quiet <time>',
+      `with --watch: how long a file must not change before (default ${QUIET_DEFAULT})`,
+    )
     .addHelpText('after', HELP)
     .action((paths: string[], flags: SignFlags) => run(() => sign(paths, flags)));
 }
 
 async function sign(paths: readonly string[], flags: SignFlags): Promise<void> {
   const jobs = parseJobs(flags.jobs);
+  const quietMs = parseQuiet(flags);
   const config = await depotConfig(flags, [
     { name: 'sign.hash', flag: '--hash', value: flags.hash },
     { name: 'sign.passphraseFile', flag: '--passphrase-file', value: flags.passphraseFile },
   ]);
   const signing = await signingOf(config, flags);
-  const display = flags.json ? plainDisplay : await createDisplay();
+  const request = { ...signing, assets: config.assets, paths, jobs, boot: flags.boot === true };
+  if (flags.watch) await signForEver(request, quietMs, flags.json === true);
+  else await signOnce(request, flags.json === true);
+}
+
+async function signOnce(request: Omit<SignRequest, 'onFile'>, json: boolean): Promise<void> {
+  const display = json ? plainDisplay : await createDisplay();
   const onFile = (file: SignedFile): void => {
-    if (!flags.json) display.line(lineFor(file, signing.dryRun));
+    if (!json) display.line(lineFor(file, request.dryRun));
   };
-  const files = await signAssets({
-    ...signing,
-    ...{ assets: config.assets, paths, jobs, onFile, progress: display },
-    boot: flags.boot === true,
-  }).finally(() => display.end());
+  const files = await signAssets({ ...request, onFile, progress: display }).finally(() => display.end());
   const totals = countWords(files.map(({ action }) => action));
-  const { dryRun, key } = signing;
-  if (flags.json) printJson({ dryRun, key: key.fingerprint, files: files.map(forJson), totals });
+  const { dryRun, key } = request;
+  if (json) printJson({ dryRun, key: key.fingerprint, files: files.map(forJson), totals });
   else if (files.length > 0) print(dryRun ? `dry run: ${totalLine(totals)}` : totalLine(totals));
   else say('nothing to sign');
   refuseFailures(files);
+}
+
+async function signForEver(
+  { signal, ...request }: Omit<SignRequest, 'onFile'>,
+  quietMs: number,
+  json: boolean,
+): Promise<void> {
+  const signer = new AutoSigner({
+    ...request,
+    quietMs,
+    gentle: false,
+    onFile: (file) => print(json ? JSON.stringify(forJson(file)) : lineFor(file, false)),
+    onTrouble: (error) => say(`warning: ${error.message}`),
+  });
+  await signer.start();
+  say('watching: Ctrl-C ends');
+  await new Promise<void>((resolve) => {
+    if (signal === undefined || signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve());
+  });
+  await signer.stop();
+}
+
+/** @throws DepotError `USAGE` */
+function parseQuiet({ watch, quiet, dryRun }: SignFlags): number {
+  if (watch && dryRun) throw new DepotError('USAGE', '--watch and --dry-run exclude each other');
+  const quietMs = parseDuration(quiet ?? QUIET_DEFAULT);
+  if (quietMs === undefined || quietMs === 0) {
+    throw new DepotError('USAGE', `--quiet: expected a time such as 500ms or 10s, got ${quiet}`);
+  }
+  return quietMs;
 }
 
 type SigningPart = Pick<SignRequest, 'key' | 'hashName' | 'retired' | 'force' | 'dryRun' | 'now' | 'signal'>;

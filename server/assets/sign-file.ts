@@ -30,6 +30,8 @@ export interface Signing {
   readonly now: () => Date;
   readonly signal?: AbortSignal | undefined;
   readonly onBytes?: ((bytes: number) => void) | undefined;
+  /** Waited for after each piece, so that work in the background leaves time for others. */
+  readonly pause?: (() => Promise<void>) | undefined;
 }
 
 /** A file, and the signature it should have. */
@@ -55,6 +57,8 @@ export interface SignedFile {
     | 'kept'
     /** It is not what its name says. */
     | 'refused'
+    /** It changed a moment ago, and is looked at again when it has come to rest; only where files are watched. */
+    | 'waiting'
     | 'failed';
   /** Why, in one sentence; empty where there is nothing to say. */
   readonly reason: string;

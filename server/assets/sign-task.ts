@@ -1,6 +1,6 @@
 /** What a file needs to be vouched for. */
 import { stat } from 'node:fs/promises';
-import { DepotError } from '../errors.js';
+import { DepotError, fileError } from '../errors.js';
 import { isBootFile } from './boot-file.js';
 import type { FoundFile } from './find-files.js';
 import { isAciName, isChecksumsName, type SignatureEnding, signedNameOf } from './signature-name.js';
@@ -13,6 +13,8 @@ export interface SignTask {
   /** Whether the user named this file, not a folder above it. */
   readonly named: boolean;
   readonly sizeBytes: number;
+  /** Why it cannot be done. */
+  readonly problem?: DepotError;
 }
 
 /**
@@ -20,22 +22,29 @@ export interface SignTask {
  *
  * @param boot - whether boot files are signed and checksum lists are kept
  * @returns `undefined`: nothing, as for signatures and checksum lists themselves
- * @throws DepotError `ACI_INVALID`: the user named a file that cannot be signed like this; `NOT_FOUND`, …
  */
 export async function planTask(file: FoundFile, boot: boolean): Promise<SignTask | undefined> {
   const { path, name, named } = file;
   if (isChecksumsName(name) || signedNameOf(name) !== undefined) return undefined;
-  if (!boot && !isAciName(name)) {
-    if (!named) return undefined;
+  if (!boot && !named && !isAciName(name)) return undefined;
+  try {
+    const ending = await endingFor(file, boot);
+    const { size } = await stat(path);
+    return { path, ending, named, sizeBytes: size };
+  } catch (error) {
+    return { path, ending: undefined, named, sizeBytes: 0, problem: fileError(error, path) };
+  }
+}
+
+async function endingFor(
+  { path, name, named }: FoundFile,
+  boot: boolean,
+): Promise<SignatureEnding | undefined> {
+  if (isAciName(name)) return '.asc';
+  if (!boot) {
     throw new DepotError('ACI_INVALID', `${path} is not named .aci: add --boot to sign a boot file`, {
       path,
     });
   }
-  const { size } = await stat(path);
-  return { path, ending: await endingFor(file), named, sizeBytes: size };
-}
-
-async function endingFor({ path, name, named }: FoundFile): Promise<SignatureEnding | undefined> {
-  if (isAciName(name)) return '.asc';
   return named || (await isBootFile(path)) ? '.sig' : undefined;
 }

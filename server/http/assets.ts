@@ -17,9 +17,9 @@ export interface AssetsOptions extends FolderAnswers {
   readonly hot?: HotFiles | undefined;
   /**
    * Where the server signs by itself: whether a signature is being made, by its name relative to the assets folder.
-   * It is then answered 202, which rkt understands as "ask again after the image".
+   * It is then answered 202, which rkt understands as "ask again after the image"; one of other bytes is not served.
    */
-  readonly signatureState?: ((name: string) => 'pending' | 'settled') | undefined;
+  readonly signatureState?: ((name: string) => 'pending' | 'withheld' | 'settled') | undefined;
 }
 
 /** A file that is replaced so often between two looks is answered 503. */
@@ -44,7 +44,9 @@ async function answerAsset(
 ): Promise<void> {
   const requested = parsePath(splitTarget(req.originalUrl).path.slice(req.baseUrl.length));
   const name = requested.parts.join('/');
-  if (options.signatureState?.(name) === 'pending') {
+  const state = options.signatureState?.(name);
+  if (state === 'withheld') throw new DepotError('NOT_FOUND', `${name} is the signature of other bytes`);
+  if (state === 'pending') {
     res.setHeader('Retry-After', PENDING_RETRY_S);
     answerPlainText(res, 202, 'the signature is being made, ask again');
     return;

@@ -16,8 +16,8 @@ export interface Signing {
   condition(): string;
   /** How many files are in which signature state. */
   counts(): Readonly<Record<string, number>>;
-  /** Whether the signature of that name, relative to the assets folder, is being made. */
-  signatureState(name: string): 'pending' | 'settled';
+  /** Whether the signature of that name, relative to the assets folder, is being made, or is one of other bytes. */
+  signatureState(name: string): 'pending' | 'withheld' | 'settled';
 }
 
 /** Looks at the folders and, where the server signs, at the signing; a few system calls each time. */

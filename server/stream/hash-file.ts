@@ -35,6 +35,8 @@ export interface HashOptions {
   readonly expected?: FileVersion | undefined;
   /** Ends the work early, between two pieces. */
   readonly signal?: AbortSignal | undefined;
+  /** Waited for after each piece, so that work in the background leaves time for others; may not fail. */
+  readonly pause?: (() => Promise<void>) | undefined;
   /** Told how many bytes each piece had. */
   readonly onBytes?: ((bytes: number) => void) | undefined;
 }
@@ -121,6 +123,7 @@ async function readPieces(
       const piece = filled.subarray(0, bytesRead);
       for (const hash of hashes) hash.update(piece);
       options.onBytes?.(bytesRead);
+      if (options.pause !== undefined) await options.pause();
       [filled, spare] = [spare, filled];
     }
   } finally {
