@@ -45,6 +45,12 @@ export class ArchiveRules {
     return problems;
   }
 
+  /** Whether nothing but the root itself comes before the manifest. */
+  beginsWithManifest(): boolean {
+    for (const path of this.#types.keys()) if (path !== '.') return path === 'manifest';
+    return false;
+  }
+
   *#placeProblems(entry: TarEntry, path: string): Generator<string> {
     if (path.length > PATH_LIMIT_BYTES)
       yield `has ${path.length} bytes, expected at most ${PATH_LIMIT_BYTES}`;

@@ -1,6 +1,7 @@
 /** Checking a whole archive against the rules of appc. */
 import { DepotError } from '../errors.js';
 import type { Compression } from '../stream/compression.js';
+import { adviceFor } from './advice.js';
 import { readAci } from './archive.js';
 import { ArchiveRules } from './archive-rules.js';
 import type { ImageManifest } from './image-manifest.js';
@@ -11,6 +12,8 @@ export interface AciValidation {
   readonly path: string;
   /** Every broken rule, one line each; none if the archive is good. Of very many, the first and their number. */
   readonly problems: readonly string[];
+  /** What is allowed and still keeps some clients from the image, one line each; only beside a good manifest. */
+  readonly warnings: readonly string[];
   readonly compression?: Compression;
   /** The manifest, if it keeps all rules. */
   readonly manifest?: ImageManifest;
@@ -50,7 +53,14 @@ export async function validateAci(path: string): Promise<AciValidation> {
     problems.add([error.message]);
   }
   const all = [...problems.list(), ...ofEntries.list()];
-  return { path, problems: all, ...(compression && { compression }), ...(manifest && { manifest }) };
+  const warnings = manifest ? adviceFor(manifest, rules.beginsWithManifest()) : [];
+  return {
+    path,
+    problems: all,
+    warnings,
+    ...(compression && { compression }),
+    ...(manifest && { manifest }),
+  };
 }
 
 /** Keeps the first of many problems, and counts the others. */
