@@ -1,7 +1,8 @@
 /** `bootdepot aci rename`: gives images their colon names. */
 import { Command } from 'commander';
 import { DepotError, type RenameOutcome, renameAcis } from '../../../server/index.js';
-import { print, printJson, run, say } from '../../run.js';
+import { countWords, resultLine, totalLine } from '../../result-text.js';
+import { print, printJson, run } from '../../run.js';
 
 interface RenameFlags {
   readonly dryRun?: true;
@@ -10,7 +11,8 @@ interface RenameFlags {
 
 const EXAMPLES = `
 The name is made from the manifest: the image's name without its host, its parts joined with "-", then ":" and the
-version label, if there is one. A signature (.asc) goes along. No file is ever replaced.
+version label, if there is one. A signature (.asc) goes along. No file is ever replaced. Exit status 3 if some files
+failed, 1 if all did.
 
 Examples:
   bootdepot aci rename assets/coreos-hyperkube-v1.3.6_coreos.0.aci
@@ -31,18 +33,32 @@ async function rename(files: readonly string[], flags: RenameFlags): Promise<voi
   const outcomes: RenameOutcome[] = [];
   for await (const outcome of renameAcis(files, flags.dryRun === true)) {
     outcomes.push(outcome);
-    if (outcome.error !== undefined) say(`bootdepot: ${outcome.error.message}`);
-    else if (!flags.json) print(describe(outcome));
+    if (!flags.json) print(lineFor(outcome));
   }
-  if (flags.json) printJson(outcomes.map(({ error, ...rest }) => ({ ...rest, problem: error?.message })));
-  const failed = outcomes.filter((outcome) => outcome.status === 'failed').length;
+  const totals = countWords(outcomes.map(({ status }) => status));
+  if (flags.json) printJson({ files: outcomes.map(forJson), totals });
+  else print(totalLine(totals));
+  const { failed = 0 } = totals;
   if (failed === 0) return;
   const code = failed === outcomes.length ? 'CHECK_FAILED' : 'PARTIAL';
-  throw new DepotError(code, `${failed} of ${outcomes.length} could not be renamed`);
+  throw new DepotError(code, `${failed} of ${outcomes.length} files could not be renamed`);
 }
 
-function describe({ from, to, status, isSigned }: RenameOutcome): string {
-  if (status === 'unchanged') return `${from}: has its name`;
-  const verb = status === 'planned' ? 'would become' : 'is now';
-  return `${from}: ${verb} ${to}${isSigned ? ', with its signature' : ''}`;
+const WORDS: Readonly<Partial<Record<RenameOutcome['status'], string>>> = { planned: 'would rename' };
+
+function lineFor({ from, to, status, isSigned, error }: RenameOutcome): string {
+  const word = WORDS[status] ?? status;
+  if (error !== undefined) return resultLine(word, from, error.message);
+  if (to === undefined || status === 'unchanged') return resultLine(word, from, '');
+  return resultLine(word, from, `${to}${isSigned ? ', with its signature' : ''}`);
+}
+
+function forJson({ from, to, status, isSigned, error }: RenameOutcome) {
+  return {
+    from,
+    to: to ?? null,
+    status,
+    signed: isSigned,
+    ...(error && { code: error.code, reason: error.message }),
+  };
 }
