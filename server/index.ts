@@ -1,9 +1,7 @@
 /** What the faces (HTTP and command line) may use of the core. */
-export { type IdentifiedAci, identifyAci } from './aci/identify.js';
-export type { ImageManifest } from './aci/image-manifest.js';
 export { type AciEntry, type AciInspection, inspectAci } from './aci/inspect.js';
 export { type RenameOutcome, renameAcis } from './aci/rename-all.js';
-export { type AciValidation, validateAci } from './aci/validate.js';
+export { validateAci } from './aci/validate.js';
 export { type Asset, type AssetsFolder, findAsset } from './assets/asset.js';
 export { AutoSigner, type AutoSignerOptions, type SignCounts } from './assets/auto-signer.js';
 export { type ListingEntry, listFolder } from './assets/listing.js';

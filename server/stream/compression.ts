@@ -1,10 +1,7 @@
 /** What kind of compression a file has, told by its first bytes and never by its name. */
 
-/** A compression that {@link file://./decompress.ts} can undo; `none` is the bytes as they are. */
+/** A compression that can be undone; `none` is the bytes as they are. */
 export type Compression = 'gzip' | 'bzip2' | 'xz' | 'none';
-
-/** How many first bytes {@link sniffCompression} looks at. */
-export const SNIFF_BYTES = 6;
 
 const MAGICS: readonly { readonly kind: Compression | 'zstd'; readonly bytes: readonly number[] }[] = [
   { kind: 'gzip', bytes: [0x1f, 0x8b] },
@@ -16,7 +13,7 @@ const MAGICS: readonly { readonly kind: Compression | 'zstd'; readonly bytes: re
 /**
  * Names the compression of some data.
  *
- * @param head - its first {@link SNIFF_BYTES} bytes or more; fewer if there are no more
+ * @param head - its first six bytes or more; fewer if there are no more
  * @returns `none` where no known magic stands there; `zstd` is named so that it can be refused by name
  */
 export function sniffCompression(head: Uint8Array): Compression | 'zstd' {
