@@ -8,6 +8,7 @@ import { createPendingFile } from '../disk/atomic-file.js';
 import type { FileVersion } from '../disk/file-version.js';
 import { DepotError, type ErrorCode, fileError } from '../errors.js';
 import { armorSignature, type HashName, signHashed } from '../openpgp/detached.js';
+import { rktRefusal } from '../openpgp/rkt-rules.js';
 import type { SigningKey } from '../openpgp/signing-key.js';
 import { expectVersion, type HashedFile, hashFile, versionOf } from '../stream/hash-file.js';
 import { judgeSignature, readSignatureFile, type SignatureFile } from './signature-file.js';
@@ -133,7 +134,7 @@ async function signOnce(signing: Signing, target: SignTarget, signature: string)
   const algorithms = algorithmsFor(signing, target, existing);
   const hashed = await hashFile(path, algorithms, { ...signing, expected });
   const content = contentOf(hashed);
-  const flaw = existing && (await flawOf(signing, existing, hashed));
+  const flaw = existing && (await flawOf(signing, target, existing, hashed));
   if (existing && flaw === undefined) return { action: 'good', reason: '', content };
   if (existing) await refuseOtherThanAci(signing, path);
   await publish(signing, target, hashed);
@@ -162,16 +163,17 @@ function contentOf({ hashes, version }: HashedFile): SignedContent {
 /** Why a signature is to be replaced; `undefined` if it is a good one by the current key. */
 async function flawOf(
   { key, now, force }: Signing,
+  { ending }: SignTarget,
   existing: SignatureFile,
   hashed: HashedFile,
 ): Promise<string | undefined> {
   if (force) return 'forced';
-  const { state, reason } = await judgeSignature(
-    { keyring: [key.certificate], now: now() },
-    existing,
-    hashed,
-  );
-  return state === 'good' ? undefined : reason;
+  const keyring = [key.certificate];
+  const { state, reason } = await judgeSignature({ keyring, now: now() }, existing, hashed);
+  if (state !== 'good') return reason;
+  return existing.signature && ending === '.asc'
+    ? rktRefusal(existing.signature, key.certificate)
+    : undefined;
 }
 
 /**

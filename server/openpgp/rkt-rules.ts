@@ -1,7 +1,9 @@
 /** Where rkt is stricter than OpenPGP: its old library refuses keys and signatures that gpg takes. */
 import type { Key, SignaturePacket } from 'openpgp';
 import { z } from 'zod';
+import type { Certificate } from './certificate.js';
 import { rsaPublicNumbers } from './rsa.js';
+import type { DetachedSignature } from './verify.js';
 
 const RSA_SIGNATURE = z.object({ s: z.instanceof(Uint8Array) });
 const MAX_EXPONENT_BYTES = 3;
@@ -16,6 +18,26 @@ export function hasFullInteger(packet: SignaturePacket, publicParams: object): b
   const modulus = rsaPublicNumbers(publicParams)?.modulus;
   const signature = RSA_SIGNATURE.safeParse('params' in packet ? packet.params : undefined);
   return modulus !== undefined && signature.success && signature.data.s.length === modulus.length;
+}
+
+/** The last line of a block before its end: `=` and 24 bits in base64. */
+const ARMOR_CHECKSUM = /^=[A-Za-z0-9+/]{4}\r?\n-----END/m;
+
+/**
+ * Why rkt would refuse a detached signature that is good to others, as gpg may make one.
+ *
+ * @param certificate - of the key that made it
+ * @returns `undefined`: it would not
+ */
+export function rktRefusal(
+  { packet, armor }: DetachedSignature,
+  certificate: Certificate,
+): string | undefined {
+  if (!hasFullInteger(packet, certificate.key.keyPacket.publicParams)) {
+    return 'has a short RSA integer, which rkt refuses';
+  }
+  if (armor !== undefined && !ARMOR_CHECKSUM.test(armor)) return 'has no armor checksum, which rkt refuses';
+  return undefined;
 }
 
 /** Whether every self-signature on the user ids of an RSA key is one that rkt takes; as the key was read. */
