@@ -1,6 +1,8 @@
 /** Passphrases: from a file, from the environment, or typed without echo. Never from the command line. */
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { type AskPassphrase, DepotError, fileError } from '../server/index.js';
+import { say } from './run.js';
 
 /** The variable that holds a passphrase. */
 const VARIABLE = 'BOOTDEPOT_PASSPHRASE';
@@ -15,15 +17,22 @@ export function existingPassphrase(file: string | undefined): AskPassphrase {
 }
 
 /**
- * The passphrase that a new key is locked with. Typed ones are asked for twice.
+ * What a new key is locked with. Typed passphrases are asked for twice. Says that the key is being made, which takes
+ * a moment and begins when this has been answered.
  *
  * @param file - as in {@link existingPassphrase}
- * @returns `undefined` if the key is to stay open: nothing was given, and nothing or an empty line was typed
- * @throws DepotError `USAGE`: typed differently the second time
+ * @returns gives `undefined` if the key is to stay open: nothing was given, and nothing or an empty line was typed;
+ *   throws DepotError `USAGE`: typed differently the second time
  */
-export async function newPassphrase(file: string | undefined): Promise<string | undefined> {
-  const ready = await given(file);
-  if (ready !== undefined || !canAsk()) return ready;
+export function passphraseForNewKey(file: string | undefined): AskPassphrase {
+  return async () => {
+    const passphrase = (await given(file)) ?? (canAsk() ? await askTwice() : undefined);
+    say('making an RSA key of 4096 bits');
+    return passphrase;
+  };
+}
+
+async function askTwice(): Promise<string | undefined> {
   const typed = await ask('Passphrase for the new key (empty for none):');
   if (typed === '') return undefined;
   if ((await ask('The same again:')) !== typed) {
@@ -46,9 +55,17 @@ function canAsk(): boolean {
 
 async function ask(prompt: string): Promise<string> {
   const { read } = await import('read');
+  // At the end of input the promise of `read` never settles: the process would end without a word.
+  const end = new AbortController();
+  const endOfInput = once(process, 'beforeExit', { signal: end.signal }).then(() => {
+    throw new Error('the end of input');
+  });
   try {
-    return await read({ prompt, silent: true, output: process.stderr });
+    return await Promise.race([read({ prompt, silent: true, output: process.stderr }), endOfInput]);
   } catch (cause) {
     throw new DepotError('INTERRUPTED', 'interrupted: nothing was done', {}, { cause });
+  } finally {
+    endOfInput.catch(() => undefined);
+    end.abort();
   }
 }

@@ -4,7 +4,7 @@ import { DepotError } from '../errors.js';
 import { type Certificate, certificateOf } from './certificate.js';
 import { loadOpenpgp } from './library.js';
 import { certificationsAreFull } from './rkt-rules.js';
-import { parseSecret } from './secret-key.js';
+import { type AskPassphrase, parseSecret } from './secret-key.js';
 import type { UserId } from './user-id.js';
 
 const RSA_BITS = 4096;
@@ -24,8 +24,8 @@ export interface KeyRequest {
   readonly created?: Date | undefined;
   /** When it stops to be valid; never by default. */
   readonly expires?: Date | undefined;
-  /** Locks the secret; none or an empty one leaves it open. */
-  readonly passphrase?: string | undefined;
+  /** Asked once all else is in order. Locks the secret; none or an empty one leaves it open. */
+  readonly passphrase?: AskPassphrase | undefined;
 }
 
 /** A key that is in no folder yet. */
@@ -42,6 +42,7 @@ export interface NewKey {
  */
 export async function generateKey(request: KeyRequest, now: Date): Promise<NewKey> {
   const options = keyOptions(request, now);
+  const passphrase = await request.passphrase?.();
   const openpgp = await loadOpenpgp();
   const made = await openpgp.generateKey({
     ...options,
@@ -53,7 +54,6 @@ export async function generateKey(request: KeyRequest, now: Date): Promise<NewKe
   const open = await withFullCertification(made.privateKey, (privateKey) =>
     openpgp.reformatKey({ ...options, privateKey, format: 'object' }).then((again) => again.privateKey),
   );
-  const { passphrase } = request;
   const stored = passphrase ? await openpgp.encryptKey({ privateKey: open, passphrase }) : open;
   return { certificate: await certificateOf(open), armoredSecret: stored.armor() };
 }

@@ -31,18 +31,17 @@ export interface StoredKey {
 /**
  * Makes the signing key of a folder.
  *
- * @param describe - says what the key is to be; not asked if no key can be made here
  * @throws DepotError `KEY_EXISTS`: there is one, and `force` is not set; `USAGE`: dates that make no sense;
  *   `DISK_FULL`, `ACCESS_DENIED`
  */
 export async function createSigningKey(
   dir: string,
-  describe: () => KeyRequest | Promise<KeyRequest>,
+  request: KeyRequest,
   { force, now }: StoreOptions,
 ): Promise<StoredKey> {
   await makeKeyFolder(dir);
   if (!force) await refuseExistingSecret(dir);
-  const { certificate, armoredSecret } = await generateKey(await describe(), now);
+  const { certificate, armoredSecret } = await generateKey(request, now);
   await writeSecret(dir, armoredSecret, force);
   await writeCertificate(dir, certificate);
   return { certificate, warnings: await permissionWarnings(dir) };
@@ -86,12 +85,12 @@ export interface RotatedKey extends StoredKey {
  */
 export async function rotateSigningKey(
   dir: string,
-  describe: (previous: Certificate) => KeyRequest | Promise<KeyRequest>,
+  describe: (previous: Certificate) => KeyRequest,
   now: Date,
 ): Promise<RotatedKey> {
   const previous = await knownCertificate(dir, await readSecret(dir));
   await writeCertificate(dir, previous);
-  const { certificate, armoredSecret } = await generateKey(await describe(previous), now);
+  const { certificate, armoredSecret } = await generateKey(describe(previous), now);
   const retiredPath = await retireSecret(dir, previous.fingerprint);
   await writeSecret(dir, armoredSecret, true);
   await writeCertificate(dir, certificate);

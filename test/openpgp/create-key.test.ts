@@ -14,7 +14,7 @@ describe('a new key', () => {
   let made: NewKey;
   beforeAll(async () => {
     const expires = new Date('2026-02-03T00:00:00Z');
-    made = await generateKey({ userId, expires, passphrase: 'correct horse' }, NOW);
+    made = await generateKey({ userId, expires, passphrase: async () => 'correct horse' }, NOW);
   }, 60_000);
 
   test('is RSA-4096, version 4, certifies and signs, has one user id and no subkey', async () => {

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { encryptKey, generateKey, type PrivateKey, readKey, readPrivateKey } from 'openpgp';
 import {
   type AskPassphrase,
+  type Certificate,
   createSigningKey,
   importSigningKey,
   inspectKeys,
@@ -41,7 +42,7 @@ async function importKey(key: PrivateKey | string, more: Partial<typeof options>
 describe('making a key', () => {
   test('leaves a closed secret in a closed folder, and its certificate', async () => {
     const dir = join(parent, 'new', 'keys');
-    const { certificate, warnings } = await createSigningKey(dir, () => request, options);
+    const { certificate, warnings } = await createSigningKey(dir, request, options);
     expect(warnings).toEqual([]);
     expect((await readdir(dir)).sort()).toEqual([`${certificate.fingerprint}.asc`, 'signing-key.asc'].sort());
     expect(await modeOf(dir)).toBe('700');
@@ -52,10 +53,10 @@ describe('making a key', () => {
 
   test('is refused before anything is asked where there is one, and with force overwrites it', async () => {
     const dir = await testKeyFolder(parent);
-    const asked = () => Promise.reject(new Error('asked'));
-    await expect(createSigningKey(dir, asked, options)).rejects.toMatchObject({ code: 'KEY_EXISTS' });
+    const asking = { ...request, passphrase: () => Promise.reject(new Error('asked')) };
+    await expect(createSigningKey(dir, asking, options)).rejects.toMatchObject({ code: 'KEY_EXISTS' });
     expect(await readFile(join(dir, 'signing-key.asc'))).toEqual(await readFile(TEST_SECRET));
-    const { certificate } = await createSigningKey(dir, () => request, { ...options, force: true });
+    const { certificate } = await createSigningKey(dir, request, { ...options, force: true });
     expect((await loadSigningKey(dir, nobody)).fingerprint).toBe(certificate.fingerprint);
     expect(await modeOf(join(dir, 'signing-key.asc'))).toBe('600');
   }, 60_000);
@@ -91,7 +92,7 @@ describe('the folder', () => {
   test('that cannot be made is said', async () => {
     await writeFile(join(parent, 'file'), '');
     const dir = join(parent, 'file', 'keys');
-    await expect(createSigningKey(dir, () => request, options)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await expect(createSigningKey(dir, request, options)).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 });
 
@@ -188,11 +189,11 @@ describe('replacing a key', () => {
   test('asks for the new one from the old certificate, and changes nothing if that fails', async () => {
     const dir = await testKeyFolder(parent);
     const before = (await readdir(dir)).sort();
-    const failing = rotateSigningKey(
-      dir,
-      ({ userIds }) => Promise.reject(new Error(userIds.join())),
-      new Date(),
-    );
+    const describe = ({ userIds }: Certificate) => ({
+      ...request,
+      passphrase: () => Promise.reject(new Error(userIds.join())),
+    });
+    const failing = rotateSigningKey(dir, describe, new Date());
     await expect(failing).rejects.toThrow('nobody@example.invalid');
     expect((await readdir(dir)).sort()).toEqual(before);
     expect(await readFile(join(dir, 'signing-key.asc'))).toEqual(await readFile(TEST_SECRET));

@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { createSigningKey, parseUserId } from '../../../server/index.js';
 import { type KeyFolderFlags, keyFolder, parseCreated, parseExpires } from '../../key-options.js';
 import { certificateFacts, describeCertificate } from '../../key-text.js';
-import { newPassphrase } from '../../passphrase.js';
+import { passphraseForNewKey } from '../../passphrase.js';
 import { print, printJson, run, say } from '../../run.js';
 
 /** The flags of `key create` as commander hands them over. */
@@ -47,13 +47,10 @@ async function create(flags: CreateFlags): Promise<void> {
   const created = parseCreated(flags.created);
   const expires = parseExpires(flags.expires, now);
   const { dir, passphraseFile } = await keyFolder(flags);
-  const describe = async () => {
-    const passphrase = await newPassphrase(passphraseFile);
-    say('making an RSA key of 4096 bits');
-    return { userId, created, expires, passphrase };
-  };
+  const passphrase = passphraseForNewKey(passphraseFile);
   const options = { force: flags.force === true, now };
-  const { certificate, warnings } = await createSigningKey(dir, describe, options);
+  const request = { userId, created, expires, passphrase };
+  const { certificate, warnings } = await createSigningKey(dir, request, options);
   for (const warning of warnings) say(`warning: ${warning}`);
   if (flags.json) return printJson(certificateFacts(certificate));
   print(describeCertificate(certificate));

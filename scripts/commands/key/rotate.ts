@@ -12,7 +12,7 @@ import {
 } from '../../../server/index.js';
 import { type KeyFolderFlags, keyFolder, parseCreated, parseExpires } from '../../key-options.js';
 import { certificateFacts, describeCertificate, groups } from '../../key-text.js';
-import { newPassphrase } from '../../passphrase.js';
+import { passphraseForNewKey } from '../../passphrase.js';
 import { print, printJson, run, say } from '../../run.js';
 
 interface RotateFlags extends KeyFolderFlags {
@@ -53,12 +53,13 @@ async function rotate(flags: RotateFlags): Promise<void> {
   const created = parseCreated(flags.created);
   const expires = parseExpires(flags.expires, now);
   const { dir, passphraseFile } = await keyFolder(flags);
-  const describe = async (previous: Certificate) => {
-    const userId = nextUserId(flags, previous);
-    const passphrase = await newPassphrase(passphraseFile);
-    say('making an RSA key of 4096 bits');
-    return { userId, created, expires, passphrase };
-  };
+  const passphrase = passphraseForNewKey(passphraseFile);
+  const describe = (previous: Certificate) => ({
+    userId: nextUserId(flags, previous),
+    created,
+    expires,
+    passphrase,
+  });
   const rotated = await rotateSigningKey(dir, describe, now);
   for (const warning of rotated.warnings) say(`warning: ${warning}`);
   const { certificate, previous, retiredPath } = rotated;
