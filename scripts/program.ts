@@ -8,7 +8,6 @@ import { say } from './run.js';
 const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ['aci', async () => (await import('./commands/aci.js')).aciCommand()],
   ['key', async () => (await import('./commands/key.js')).keyCommand()],
-  // What runs for months is loaded with care for memory; what ends soon is loaded fast.
   ['serve', async () => (await loadLean(() => import('./commands/serve.js'))).serveCommand()],
   ['sign', async () => (await import('./commands/sign.js')).signCommand()],
   ['verify', async () => (await import('./commands/verify.js')).verifyCommand()],

@@ -6,12 +6,15 @@ import {
   createLog,
   type FlagSetting,
   formatConfig,
+  type LoadedConfig,
   loadConfig,
   makeFolder,
   sweepTemporaries,
 } from '../../server/index.js';
 import { greeting } from '../greeting.js';
+import { loadLean } from '../lean-load.js';
 import { print, run, say } from '../run.js';
+import { startSigning } from '../serve-signing.js';
 import { stopSignal } from '../stop-signal.js';
 
 /** The flags of `serve` as commander hands them over. */
@@ -55,19 +58,28 @@ export function serveCommand(): Command {
 async function serve(flags: ServeFlags): Promise<void> {
   const loaded = await loadConfig({ file: flags.config, flags: settingsOf(flags) });
   if (flags.printConfig) return print(await formatConfig(loaded));
-  const { config } = loaded;
   const stopped = stopSignal();
-  await makeFolders(config);
-  const log = await createLog(config.log);
-  const listenByDefault = loaded.settings.get('listen')?.origin === 'default';
-  const depot = await startDepot({ config, log, listenByDefault });
-  say(greeting(depot.urls, config));
-  const swept = sweepTemporaries(config.assets.dir);
+  const running = await loadLean(() => start(loaded));
+  say(greeting(running.depot.urls, loaded.config));
+  const swept = sweepTemporaries(loaded.config.assets.dir);
   await stopped;
   say('stopping: answers that are under way may end; ask again to stop at once');
-  const cut = await depot.stop();
+  const [cut] = await Promise.all([running.depot.stop(), running.signer?.stop()]);
   if (cut > 0) say(`${cut} connections were cut in the middle of an answer`);
   await swept;
+}
+
+async function start({ config, settings }: LoadedConfig) {
+  await makeFolders(config);
+  const log = await createLog(config.log);
+  const listenByDefault = settings.get('listen')?.origin === 'default';
+  const signer = config.sign.auto ? await startSigning(config, log.logger) : undefined;
+  try {
+    return { depot: await startDepot({ config, log, listenByDefault, signing: signer }), signer };
+  } catch (error) {
+    await signer?.stop();
+    throw error;
+  }
 }
 
 /** The keys are nobody else's business. */
