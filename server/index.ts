@@ -38,7 +38,6 @@ export {
   importSigningKey,
   type RotatedKey,
   rotateSigningKey,
-  type StoredKey,
 } from './openpgp/key-store.js';
 export { readKeyring } from './openpgp/keyring.js';
 export {
@@ -52,9 +51,4 @@ export { rktPath, writeRktTree } from './openpgp/rkt-tree.js';
 export type { AskPassphrase } from './openpgp/secret-key.js';
 export { loadSigningKey, type SigningKey } from './openpgp/signing-key.js';
 export { parseUserId, splitUserId, type UserId } from './openpgp/user-id.js';
-export {
-  type DetachedSignature,
-  parseDetachedSignature,
-  type Verdict,
-  verifyHashed,
-} from './openpgp/verify.js';
+export { parseDetachedSignature, verifyHashed } from './openpgp/verify.js';
