@@ -12,4 +12,4 @@ test('of 50 keys none has a short integer in its self-signature', async () => {
       expect(certificationsAreFull(await readKey({ armoredKey: certificate.armored }))).toBe(true);
     }
   }
-}, 300_000);
+}, 900_000);
