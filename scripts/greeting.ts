@@ -2,19 +2,27 @@
 import { resolve } from 'node:path';
 import type { Config } from '../server/index.js';
 
-/** A few lines for a terminal. */
-export function greeting(urls: readonly string[], config: Config): string {
+/**
+ * A few lines for a terminal.
+ *
+ * @param hasKey - whether there is a signing key already
+ */
+export function greeting(urls: readonly string[], config: Config, hasKey: boolean): string {
   const curl = curlFor(urls[0] ?? '', config.publicUrl);
+  const keys = optionFor('--keys', config.keys.dir, 'keys');
+  const folders = optionFor('--assets', config.assets.dir, 'assets') + keys;
   return [
     `bootdepot listens on ${urls.join(', ')}`,
     `  assets  ${resolve(config.assets.dir)}`,
-    `  keys    ${resolve(config.keys.dir)}`,
+    `  keys    ${resolve(config.keys.dir)}${hasKey ? '' : ', no signing key yet'}`,
     `  data    ${resolve(config.data.dir)}`,
     'Try next:',
-    `  ${curl('/')}                  what is here`,
-    `  ${curl('/assets/')}           the files`,
-    `  bootdepot key create --name "Rack 7" --email ops@example.com`,
-    `  bootdepot sign${optionFor('--assets', config.assets.dir, 'assets')}`,
+    `  ${curl('/')}`,
+    `  ${curl('/assets/')}`,
+    ...(hasKey
+      ? [`  ${curl('/keys/pubkey.asc')}`]
+      : [`  bootdepot key create${keys} --name "Rack 7" --email ops@example.com`]),
+    ...(config.sign.auto ? [] : [`  bootdepot sign${folders}`]),
   ].join('\n');
 }
 

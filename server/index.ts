@@ -33,6 +33,7 @@ export { type AnswerFacts, createMetrics, type Metrics } from './metrics.js';
 export type { Certificate } from './openpgp/certificate.js';
 export { armorSignature, type HashName, signHashed } from './openpgp/detached.js';
 export { inspectKeys, type KeyReport } from './openpgp/inspect-keys.js';
+export { hasSecret } from './openpgp/key-folder.js';
 export {
   createSigningKey,
   importSigningKey,

@@ -6,6 +6,7 @@ import {
   createLog,
   type FlagSetting,
   formatConfig,
+  hasSecret,
   type LoadedConfig,
   loadConfig,
   makeFolder,
@@ -60,7 +61,7 @@ async function serve(flags: ServeFlags): Promise<void> {
   if (flags.printConfig) return print(await formatConfig(loaded));
   const stopped = stopSignal();
   const running = await loadLean(() => start(loaded));
-  say(greeting(running.depot.urls, loaded.config));
+  say(greeting(running.depot.urls, loaded.config, await hasSecret(loaded.config.keys.dir)));
   const swept = sweepTemporaries(loaded.config.assets.dir);
   await stopped;
   say('stopping: answers that are under way may end; ask again to stop at once');

@@ -1,12 +1,16 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { parse } from 'yaml';
 import { loadConfig } from '../../server/index.js';
+import { describeWith } from '../clients/programs.js';
+import { image } from '../fixtures/signing-depot.js';
+import { testKeyFolder } from '../fixtures/test-key.js';
 
 const COMMAND = resolve('dist/scripts/bootdepot.js');
 
@@ -44,7 +48,7 @@ async function serve(...flags: string[]) {
   await new Promise<void>((settle) => {
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       heard.talk += text;
-      if (heard.talk.includes('Try next:')) settle();
+      if (heard.talk.includes('Try next:') && heard.talk.endsWith('\n')) settle();
     });
     child.once('exit', () => settle());
   });
@@ -58,9 +62,11 @@ describe('bootdepot serve', () => {
     expect((await readdir(folder)).sort()).toEqual(['assets', 'data', 'keys']);
     expect((await stat(join(folder, 'keys'))).mode & 0o777).toBe(0o700);
     for (const name of ['assets', 'keys', 'data']) expect(heard.talk).toContain(join(folder, name));
-    const [, command = ''] = /(curl http\S+\/)\s/.exec(heard.talk) ?? [];
+    const [, command = ''] = /(curl http\S+\/)\n/.exec(heard.talk) ?? [];
     expect(command).toBe(`curl ${url}/`);
     expect((await fetch(url)).status).toBe(200);
+    expect(heard.talk).toContain('no signing key yet');
+    expect(heard.talk).toMatch(/^ {2}bootdepot key create --name "Rack 7" --email ops@example\.com$/m);
   });
 
   test('the log is JSON on stdout where that is no terminal, complete when it ends', async () => {
@@ -97,7 +103,7 @@ describe('bootdepot serve', () => {
     const reader = (await fetch(`${url}/assets/large`)).body?.getReader();
     await reader?.read();
     child.kill('SIGTERM');
-    while (!heard.talk.includes('stopping')) await new Promise((wake) => setTimeout(wake, 20));
+    while (!heard.talk.includes('stopping')) await pause();
     child.kill('SIGTERM');
     expect(await exited).toBe(130);
     await reader?.cancel().catch(() => undefined);
@@ -109,7 +115,7 @@ describe('bootdepot serve', () => {
     await writeFile(join(deep, '.bootdepot-999999999-0123456789ab.tmp'), 'half');
     await writeFile(join(deep, '.keep'), '');
     await serve();
-    while ((await readdir(deep)).length > 1) await new Promise((wake) => setTimeout(wake, 20));
+    while ((await readdir(deep)).length > 1) await pause();
     expect(await readdir(deep)).toEqual(['.keep']);
   });
 
@@ -123,6 +129,70 @@ describe('bootdepot serve', () => {
     const { config } = await loadConfig({ env: {} });
     expect(Object.keys(parse(stdout))).toEqual(expect.arrayContaining(Object.keys(config)));
     expect(await readdir(folder)).toEqual(['bootdepot.yaml']);
+  });
+});
+
+describe('bootdepot serve --sign', () => {
+  test('signs what is there and what arrives, and shows it in /readyz and /metrics', async () => {
+    await testKeyFolder(folder);
+    await mkdir(join(folder, 'assets'));
+    await writeFile(join(folder, 'assets', 'early:v1.aci'), await image('1.0.0'));
+    const { child, exited, heard, url } = await serve('--sign');
+    await writeFile(join(folder, 'assets', 'late:v1.aci'), await image('1.0.1'));
+    for (const name of ['early', 'late'])
+      expect(await signatureOf(`${url}/assets/${name}:v1.aci.asc`)).toContain('PGP SIGNATURE');
+    while (!(await text(`${url}/metrics`)).includes('bootdepot_signatures{state="signed"} 2')) await pause();
+    expect(JSON.parse(await text(`${url}/readyz`))).toEqual({
+      ready: true,
+      checks: { assets: 'ok', keys: 'ok', data: 'ok', signing: 'ok' },
+      signatures: { signed: 2, pending: 0, refused: 0, failed: 0 },
+    });
+    child.kill('SIGTERM');
+    expect(await exited).toBe(0);
+    expect(heard.log).toContain('"action":"signed"');
+    expect(heard.log).not.toContain('PRIVATE');
+  });
+
+  test('without a key it does not start, and says how to make one', () => {
+    const { status, stderr } = bootdepot('serve', '--sign', '--listen', '127.0.0.1:0');
+    expect(stderr).toMatch(/^bootdepot: keys has no signing key: make one with bootdepot key create\n$/);
+    expect(status).toBe(1);
+  });
+
+  test('where a listener fails the signer ends too', async () => {
+    await testKeyFolder(folder);
+    const { status, stderr } = bootdepot('serve', '--sign', '--listen', '192.0.2.1:0');
+    expect(stderr).toBe('bootdepot: 192.0.2.1:0 is not an address of this machine\n');
+    expect(status).toBe(1);
+  });
+});
+
+async function text(url: string): Promise<string> {
+  return (await fetch(url)).text();
+}
+
+/** A signature, asked for as long as it is being made or its file has not been seen to be quiet. */
+async function signatureOf(url: string): Promise<string> {
+  for (;;) {
+    const answer = await fetch(url);
+    expect([200, 202, 404]).toContain(answer.status);
+    if (answer.status === 200) return answer.text();
+    await pause();
+  }
+}
+
+function pause(): Promise<void> {
+  return new Promise((wake) => setTimeout(wake, 50));
+}
+
+describeWith([{ name: '/proc', present: existsSync('/proc/self/status') }], 'memory', () => {
+  test('an idle server takes at most 70 MiB', async () => {
+    const { child } = await serve();
+    await new Promise((wake) => setTimeout(wake, 1_000));
+    const status = await readFile(`/proc/${child.pid}/status`, 'utf8');
+    const rssKib = Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]);
+    process.stderr.write(`idle RSS: ${(rssKib / 1024).toFixed(1)} MiB\n`);
+    expect(rssKib).toBeLessThanOrEqual(70 * 1024);
   });
 });
 
