@@ -130,19 +130,26 @@ async function signOnce(signing: Signing, target: SignTarget, signature: string)
   if (existing !== undefined && belongsToOthers(signing, target, existing)) {
     return leaveAlone(signing, target, existing);
   }
-  if (existing === undefined) await refuseOtherThanAci(signing, path);
+  if (existing === undefined) await refuseOtherThanAci(signing, path, expected);
   const algorithms = algorithmsFor(signing, target, existing);
   const hashed = await hashFile(path, algorithms, { ...signing, expected });
   const content = contentOf(hashed);
   const flaw = existing && (await flawOf(signing, target, existing, hashed));
   if (existing && flaw === undefined) return { action: 'good', reason: '', content };
-  if (existing) await refuseOtherThanAci(signing, path);
+  if (existing) await refuseOtherThanAci(signing, path, expected);
   await publish(signing, target, hashed);
   return { action: existing ? 're-signed' : 'signed', reason: flaw ?? '', content };
 }
 
-async function refuseOtherThanAci({ force }: Signing, path: string): Promise<void> {
-  if (isAciName(path) && !force) await identifyAci(path);
+async function refuseOtherThanAci({ force }: Signing, path: string, version: FileVersion): Promise<void> {
+  if (!isAciName(path) || force) return;
+  try {
+    await identifyAci(path);
+  } catch (error) {
+    // Half an image is none: whether it is being written right now decides what to say.
+    await expectVersion(path, version);
+    throw error;
+  }
 }
 
 function algorithmsFor(

@@ -52,7 +52,7 @@ function statOnce(path: string): FileVersion | undefined {
  */
 export function isYounger({ file, signature }: Look): boolean {
   if (file === undefined || signature === undefined) return false;
-  return signature.ctimeMs >= file.ctimeMs && signature.mtimeMs >= file.mtimeMs;
+  return signature.ctimeMs > file.ctimeMs && signature.mtimeMs >= file.mtimeMs;
 }
 
 /** Results by path, each good for the versions it was found with. */
@@ -73,10 +73,10 @@ export class SignMemory {
     return again ? undefined : known.result;
   }
 
-  /** Whether a signature is the one that another version of the file had. */
+  /** Whether a signature is the one that another version of the file had, touched since or not. */
   isLeftOver(path: string, { file, signature }: Look): boolean {
     const known = this.#known.get(path)?.look;
-    return known !== undefined && !same(known.file, file) && same(known.signature, signature);
+    return known !== undefined && !same(known.file, file) && known.signature?.ino === signature?.ino;
   }
 
   /** Forgets every file that is not among these. */
