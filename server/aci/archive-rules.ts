@@ -1,5 +1,4 @@
 /** What the entries of an image's archive must keep to. appc/spec, spec/aci.md, "Image Layout". */
-import { createHash } from 'node:crypto';
 import { printableBytes } from '../stream/printable-bytes.js';
 import type { TarEntry, TarEntryType } from '../stream/tar-entry.js';
 import { cleanPath } from './archive.js';
@@ -7,20 +6,19 @@ import { cleanPath } from './archive.js';
 /** Linux cannot name a longer path, so nothing could unpack it. */
 const PATH_LIMIT_BYTES = 4095;
 
-/** Names longer than this are remembered by their digest. */
-const REMEMBERED_BYTES = 64;
-
 const NOT_ALLOWED: Partial<Record<TarEntryType, string>> = {
   sparse: 'is a sparse file, expected a plain one: rkt cannot unpack it',
   unknown: 'has a type that rkt does not know, expected a file, directory, link, device or fifo',
 };
 
-/** Looks at the entries of one archive in their order. Holds under 200 bytes for each. */
+/** Looks at the entries of one archive in their order. Holds their names. */
 export class ArchiveRules {
   readonly #types = new Map<string, TarEntryType>();
   /** First parts of paths that do not belong there: each is told once. */
   readonly #strangers = new Set<string>();
   #hasV7 = false;
+  /** A folder whose own path is good. */
+  #lastParent = '';
 
   /** @returns what is wrong with the entry, each as `path: …, expected …` */
   check(entry: TarEntry): readonly string[] {
@@ -30,7 +28,7 @@ export class ArchiveRules {
       ...this.#formProblems(entry),
       ...this.#linkProblems(entry, path),
     ];
-    if (path.length <= PATH_LIMIT_BYTES) this.#types.set(keyOf(path), entry.type);
+    if (path.length <= PATH_LIMIT_BYTES) this.#types.set(path, entry.type);
     const name = printableBytes(entry.name.slice(0, PATH_LIMIT_BYTES));
     return problems.map((problem) => `${name}: ${problem}`);
   }
@@ -58,14 +56,14 @@ export class ArchiveRules {
       yield 'is a global PAX header, expected none: rkt takes it for a file';
     else if (path === '.') return;
     else if (!isInLayout(path)) yield* this.#strangerProblems(path);
-    else if (this.#types.has(keyOf(path))) yield 'is there twice, expected once';
+    else if (this.#types.has(path)) yield 'is there twice, expected once';
     else if (path === 'rootfs' && entry.type !== 'directory')
       yield `is a ${entry.type}, expected a directory`;
     else yield* this.#parentProblems(path);
   }
 
   *#strangerProblems(path: string): Generator<string> {
-    const first = keyOf(/^\/?[^/]*/.exec(path)?.[0] ?? path);
+    const first = /^\/?[^/]*/.exec(path)?.[0] ?? path;
     if (this.#strangers.has(first)) return;
     this.#strangers.add(first);
     yield 'is outside of the layout, expected "manifest", "rootfs" and what lies below it';
@@ -73,11 +71,16 @@ export class ArchiveRules {
 
   /** Parents may be missing or come later; a link to a directory may stand for one. */
   *#parentProblems(path: string): Generator<string> {
+    const parent = path.slice(0, Math.max(path.lastIndexOf('/'), 0));
+    // Most entries lie in the folder of the one before them.
+    if (parent === this.#lastParent) return;
     for (let end = path.indexOf('/'); end !== -1; end = path.indexOf('/', end + 1)) {
-      const type = this.#types.get(keyOf(path.slice(0, end)));
+      const type = this.#types.get(path.slice(0, end));
       if (type === undefined || type === 'directory' || type === 'symlink') continue;
       yield `lies below ${printableBytes(path.slice(0, end))}, which is a ${type}, expected a directory`;
+      return;
     }
+    this.#lastParent = parent;
   }
 
   *#formProblems(entry: TarEntry): Generator<string> {
@@ -93,9 +96,9 @@ export class ArchiveRules {
     const target = cleanPath(entry.linkName);
     const shown = printableBytes(entry.linkName.slice(0, PATH_LIMIT_BYTES));
     if (!target.startsWith('rootfs/')) yield `is a hard link to ${shown}, expected a target below rootfs`;
-    else if (target === path || !this.#types.has(keyOf(target))) {
+    else if (target === path || !this.#types.has(target)) {
       yield `is a hard link to ${shown}, expected an entry before it`;
-    } else if (this.#types.get(keyOf(target)) === 'directory') {
+    } else if (this.#types.get(target) === 'directory') {
       yield `is a hard link to ${shown}, which is a directory, expected anything else`;
     }
   }
@@ -103,9 +106,4 @@ export class ArchiveRules {
 
 function isInLayout(path: string): boolean {
   return path === 'manifest' || path === 'rootfs' || path.startsWith('rootfs/');
-}
-
-function keyOf(path: string): string {
-  if (path.length <= REMEMBERED_BYTES) return path;
-  return createHash('sha256').update(path, 'latin1').digest('base64');
 }
