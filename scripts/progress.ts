@@ -24,7 +24,8 @@ export const plainDisplay: Display = {
 };
 
 async function barDisplay(): Promise<Display> {
-  const { Format, MultiBar } = await import('cli-progress');
+  const { default: cliProgress } = await import('cli-progress');
+  const { Format, MultiBar } = cliProgress;
   const screen = new MultiBar({
     clearOnComplete: true,
     hideCursor: true,

@@ -95,7 +95,7 @@ async function signOnce(request: Omit<SignRequest, 'onFile'>, json: boolean): Pr
   const files = await signAssets({ ...request, onFile, progress: display }).finally(() => display.end());
   const totals = countWords(files.map(({ action }) => action));
   const { dryRun, key } = request;
-  if (json) printJson({ dryRun, key: key.fingerprint, files: files.map(forJson), totals });
+  if (json) printJson({ dryRun, key: key.fingerprint, files: files.map(forJson).sort(byPath), totals });
   else if (files.length > 0) print(dryRun ? `dry run: ${totalLine(totals)}` : totalLine(totals));
   else say('nothing to sign');
   refuseFailures(files);
@@ -157,6 +157,10 @@ function lineFor({ path, action, reason }: SignedFile, dryRun: boolean): string 
 
 function forJson({ path, signature, action, reason, code }: SignedFile) {
   return { path, signature: signature ?? null, action, reason, ...(code && { code }) };
+}
+
+function byPath(one: { readonly path: string }, other: { readonly path: string }): number {
+  return one.path < other.path ? -1 : 1;
 }
 
 /** Failures are said file by file already; what is left is the exit status, and one line about all of them. */
