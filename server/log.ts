@@ -25,11 +25,14 @@ export interface Log {
 
 const STDOUT = 1;
 
+/** Many lines a write, and none waits longer than the eye notices. */
+const BATCHES = { sync: false, minLength: 8_192, periodicFlush: 200 };
+
 /** Opens the log. Lines are written in the background; what is left is written when the process exits. */
 export async function createLog(options: LogOptions): Promise<Log> {
   const { pino } = await import('pino');
   const pretty = options.format === 'pretty' || (options.format === 'auto' && isatty(STDOUT));
-  const end = options.destination ?? pino.destination({ fd: STDOUT, sync: pretty });
+  const end = options.destination ?? pino.destination({ fd: STDOUT, ...(pretty ? { sync: true } : BATCHES) });
   const destination = pretty ? await prettyOnto(end) : end;
   const timestamp = createClock();
   const settings = { level: options.level, base: null, timestamp, formatters: { level: levelName } };

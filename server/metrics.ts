@@ -1,5 +1,5 @@
 /** What Prometheus may ask: one registry a server, filled cheaply while requests pass and written out on request. */
-import type { Counter, Gauge, Registry } from 'prom-client';
+import type { Counter, Gauge, Histogram, Registry } from 'prom-client';
 
 /** The library, loaded by those who count: commands have no use for it. */
 type Prometheus = typeof import('prom-client');
@@ -37,6 +37,7 @@ const COUNTED_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PU
 
 interface Tally {
   readonly labels: { readonly method: string; readonly status: string; readonly route: string };
+  readonly observe: (seconds: number) => void;
   answers: number;
   bytes: number;
 }
@@ -60,10 +61,10 @@ export async function createMetrics(): Promise<Metrics> {
     contentType: registry.contentType,
     text: () => registry.metrics(),
     count(answer) {
-      const tally = tallyOf(tallies, answer);
+      const tally = tallyOf(tallies, answer, durations);
       tally.answers += 1;
       tally.bytes += answer.bytes;
-      durations.observe({ route: answer.route }, answer.seconds);
+      tally.observe(answer.seconds);
     },
     addGauge(name, help, read) {
       new prometheus.Gauge({ name, help, registers, collect: set(read) });
@@ -97,13 +98,15 @@ function advanceTo(read: () => number) {
 }
 
 /** Plain numbers while requests pass: prom-client's own counters look their labels up each time. */
-function tallyOf(tallies: Map<string, Tally>, answer: AnswerFacts): Tally {
+function tallyOf(tallies: Map<string, Tally>, answer: AnswerFacts, durations: Histogram<'route'>): Tally {
   const method = COUNTED_METHODS.has(answer.method) ? answer.method : 'other';
   const status = `${Math.trunc(answer.status / 100)}xx`;
   const name = `${method} ${status} ${answer.route}`;
   const known = tallies.get(name);
   if (known !== undefined) return known;
-  const made: Tally = { labels: { method, status, route: answer.route }, answers: 0, bytes: 0 };
+  const { route } = answer;
+  const { observe } = durations.labels(route);
+  const made: Tally = { labels: { method, status, route }, observe, answers: 0, bytes: 0 };
   tallies.set(name, made);
   return made;
 }

@@ -1,7 +1,7 @@
 /** What each request leaves behind when its answer has gone: one line in the log, one count in the metrics. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Log, Metrics } from '../index.js';
-import { requestIdOf } from './request-id.js';
+import { finalRequestIdOf } from './request-id.js';
 
 /** Notes a request when it comes; what it returns is to be called once, when the answer has ended or was cut. */
 export type Observer = (req: IncomingMessage, res: ServerResponse) => () => void;
@@ -30,7 +30,7 @@ export function createObserver(log: Log, metrics: Metrics, lines: boolean): Obse
       const end = complete ? '' : ',"cut":true';
       log.writeLine(
         'info',
-        `"id":"${requestIdOf(req)}","method":${quote(method)},"path":${quote(path)},"status":${status},"bytes":${bytes},"ms":${passedMs.toFixed(1)},"remote":"${remote}","agent":${quote(agent)}${end}`,
+        `"id":"${finalRequestIdOf(req)}","method":${quote(method)},"path":${quote(path)},"status":${status},"bytes":${bytes},"ms":${passedMs.toFixed(1)},"remote":"${remote}","agent":${quote(agent)}${end}`,
       );
     };
   };
