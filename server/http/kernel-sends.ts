@@ -30,6 +30,8 @@ export interface KernelSends {
 const WHOLE_BYTES = 64 * 1024;
 /** What is written through node:http at the start and when a socket is full; all that a stalled client holds. */
 const PIECE_BYTES = 4 * 1024;
+/** Pieces that are kept for later use. */
+const SPARE_PIECES = 256;
 /** Newcomers are accepted about one per turn, so turns without slices help them; but files must flow on. */
 const MOST_SKIPS = 64;
 
@@ -44,6 +46,7 @@ export function createKernelSends(
   { sliceBytes = 256 * 1024, budgetMs = 1 }: TurnOptions = {},
 ): KernelSends {
   const queue: Transfer[] = [];
+  const pieces: Buffer[] = [];
   let scheduled = false;
   let newcomer = false;
   let skips = 0;
@@ -71,62 +74,73 @@ export function createKernelSends(
     if (queue.length > 0) schedule();
   }
 
+  /** Serves the first in the queue until its socket is full, then the next; whom the deadline meets goes to the end. */
   function serve(deadline: number): void {
-    do {
-      const transfer = queue.shift();
-      if (transfer === undefined) return;
-      step(transfer);
-    } while (performance.now() < deadline);
-  }
-
-  /** Sends the next slice or part of one transfer, and puts it where it belongs then. */
-  function step(transfer: Transfer): void {
-    if (transfer.ended) return;
-    if (transfer.remaining > 0) {
-      slice(transfer);
-      return;
+    let transfer = queue.shift();
+    while (transfer !== undefined) {
+      const takesMore = step(transfer);
+      if (performance.now() >= deadline) {
+        if (takesMore) queue.push(transfer);
+        return;
+      }
+      if (!takesMore) transfer = queue.shift();
     }
-    const part = transfer.next();
-    if (part === undefined) transfer.complete();
-    else if (part !== 'piece') transfer.write(part, () => enqueue(transfer));
-    else if (isSmallAndWhole(transfer)) writeWhole(transfer);
-    else step(transfer);
   }
 
-  function slice(transfer: Transfer): void {
+  /** Sends the next slice or part of one transfer; true if it can take more at once. */
+  function step(transfer: Transfer): boolean {
+    if (transfer.ended) return false;
+    if (transfer.remaining > 0) return slice(transfer);
+    const part = transfer.next();
+    if (part === 'piece') {
+      if (!isSmallAndWhole(transfer)) return true;
+      writeWhole(transfer);
+    } else if (part === undefined) {
+      transfer.complete();
+    } else {
+      transfer.write(part, () => enqueue(transfer));
+    }
+    return false;
+  }
+
+  function slice(transfer: Transfer): boolean {
     const socket = readyDescriptor(transfer);
     if (socket === undefined) {
       writeThrough(transfer);
-      return;
+      return false;
     }
     const count = Math.min(sliceBytes, transfer.remaining);
     const sent = sendfile(socket, transfer.file.fd, transfer.position, count);
-    if (typeof sent === 'number') afterSlice(transfer, sent, count);
-    else if (sent === 'full') writeThrough(transfer);
+    if (typeof sent === 'number' && sent > 0) return afterSlice(transfer, sent, count);
+    if (sent === 'full') writeThrough(transfer);
     else if (sent === 'unsupported') otherwise(transfer);
     else transfer.cut();
+    return false;
   }
 
-  function afterSlice(transfer: Transfer, sent: number, asked: number): void {
-    if (sent === 0) {
-      transfer.cut();
-      return;
-    }
+  function afterSlice(transfer: Transfer, sent: number, asked: number): boolean {
     transfer.advance(sent);
     transfer.count(sent);
-    if (sent < asked) writeThrough(transfer);
-    else if (transfer.remaining === 0) step(transfer);
-    else enqueue(transfer);
+    if (sent === asked) return true;
+    writeThrough(transfer);
+    return false;
   }
 
   /** Writes the next few bytes through node:http; their callback says that the socket has room again. */
   function writeThrough(transfer: Transfer): void {
-    const bytes = readNow(transfer, Math.min(PIECE_BYTES, transfer.remaining));
-    if (bytes !== undefined) transfer.write(bytes, () => enqueue(transfer));
+    const piece = pieces.pop() ?? Buffer.allocUnsafeSlow(PIECE_BYTES);
+    const bytes = piece.subarray(0, transfer.remaining);
+    if (!fill(bytes, transfer)) return;
+    transfer.write(bytes, () => {
+      if (pieces.length < SPARE_PIECES) pieces.push(piece);
+      enqueue(transfer);
+    });
   }
 
   return {
-    start: step,
+    start(transfer) {
+      if (step(transfer)) enqueue(transfer);
+    },
     sawConnection() {
       newcomer = true;
     },
@@ -139,8 +153,8 @@ function isSmallAndWhole(transfer: Transfer): boolean {
 }
 
 function writeWhole(transfer: Transfer): void {
-  const bytes = readNow(transfer, transfer.remaining);
-  if (bytes !== undefined) transfer.completeWith(bytes);
+  const bytes = Buffer.allocUnsafeSlow(transfer.remaining);
+  if (fill(bytes, transfer)) transfer.completeWith(bytes);
 }
 
 /**
@@ -154,17 +168,16 @@ function readyDescriptor(transfer: Transfer): number | undefined {
   return plainDescriptor(socket);
 }
 
-/** Reads bytes of the current piece, a few, from the page cache. Cuts the transfer if they are not there any more. */
-function readNow(transfer: Transfer, length: number): Buffer | undefined {
-  const bytes = Buffer.allocUnsafeSlow(length);
+/** Fills a small buffer from the current piece, out of the page cache. Cuts the transfer if so much is not there any more. */
+function fill(bytes: Buffer, transfer: Transfer): boolean {
   try {
-    if (readSync(transfer.file.fd, bytes, 0, length, transfer.position) === length) {
-      transfer.advance(length);
-      return bytes;
+    if (readSync(transfer.file.fd, bytes, 0, bytes.length, transfer.position) === bytes.length) {
+      transfer.advance(bytes.length);
+      return true;
     }
   } catch {
     // An unreadable file ends as one that became shorter.
   }
   transfer.cut();
-  return undefined;
+  return false;
 }
