@@ -82,7 +82,7 @@ function nginxConfig(root: string, folder: string, port: number): string {
 }
 
 function pinned(program: string, ...options: string[]): ChildProcess {
-  const stdio = ['ignore', 'ignore', 'inherit'] as const;
+  const stdio = ['ignore', 'ignore', 'ignore'] as const;
   return spawn('taskset', ['-c', String(SERVER_CORE), program, ...options], {
     cwd: REPOSITORY,
     stdio: [...stdio],

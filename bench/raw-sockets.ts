@@ -10,6 +10,7 @@ const AF_INET = 2;
 const SOCK_STREAM_NONBLOCK = 1 | 0o4000;
 const MSG_TRUNC = 0x20;
 const EPOLL_CTL_ADD = 1;
+const EPOLL_CTL_DEL = 2;
 const EPOLLIN = 1;
 const MOST_EVENTS = 256;
 /** struct epoll_event is packed on x86-64: 4 bytes of events, 8 of data. */
@@ -80,22 +81,26 @@ function received(count: number): number {
   throw new Error(`recv: errno ${koffi.errno()}`);
 }
 
-/** Waits for many sockets at once. */
+/** Waits for many sockets at once; it is a descriptor itself, that another one can wait for. */
 export class Poller {
-  readonly #descriptor = check('epoll_create1', call.epollCreate(0));
+  readonly descriptor = check('epoll_create1', call.epollCreate(0));
   readonly #events = Buffer.alloc(EVENT_BYTES * MOST_EVENTS);
 
   add(descriptor: number): void {
     const event = Buffer.alloc(EVENT_BYTES);
     event.writeUInt32LE(EPOLLIN, 0);
     event.writeUInt32LE(descriptor, DATA_OFFSET);
-    check('epoll_ctl', call.epollControl(this.#descriptor, EPOLL_CTL_ADD, descriptor, event));
+    check('epoll_ctl', call.epollControl(this.descriptor, EPOLL_CTL_ADD, descriptor, event));
+  }
+
+  remove(descriptor: number): void {
+    check('epoll_ctl', call.epollControl(this.descriptor, EPOLL_CTL_DEL, descriptor, null));
   }
 
   /** The sockets that have something to read, after at most `timeoutMs`. */
   *wait(timeoutMs: number): Generator<number> {
     const count = call.epollWait(
-      this.#descriptor,
+      this.descriptor,
       this.#events,
       MOST_EVENTS,
       Math.max(0, Math.ceil(timeoutMs)),
