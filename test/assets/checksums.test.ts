@@ -46,6 +46,8 @@ test('lists of other programs are read: binary mode, upper case, comments, CRLF'
 test.each(['<html>', `${EMPTY} one space`, `${EMPTY.slice(1)}  short`, `${EMPTY}  `])(
   '%j is not a checksum, and its line is named',
   (line) => {
-    expect(() => parseChecksums(`${EMPTY}  good\n${line}\n`, 'S')).toThrow('S: line 2 is not a SHA-256 checksum');
+    expect(() => parseChecksums(`${EMPTY}  good\n${line}\n`, 'S')).toThrow(
+      'S: line 2 is not a SHA-256 checksum',
+    );
   },
 );
