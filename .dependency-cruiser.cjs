@@ -36,15 +36,15 @@ module.exports = {
       name: 'ground-floor-knows-no-room',
       severity: 'error',
       comment: 'errors, config, log and metrics stand below all rooms',
-      from: { path: '^server/(errors|config|log|metrics)[^/]*\\.ts$' },
-      to: { path: '^server/[^/]+/' },
+      from: { path: '^server/(config/|(errors|log|metrics)\\.ts$)' },
+      to: { path: '^server/[^/]+/', pathNot: '^server/config/' },
     },
     {
       name: 'faces-use-the-index',
       severity: 'error',
       comment: 'HTTP and the command line reach the core through server/index.ts',
       from: { path: '^(server/http|scripts)/' },
-      to: { path: `^server/(${ROOMS.join('|')})/|^server/(errors|config|log|metrics)[^/]*\\.ts$` },
+      to: { path: `^server/(${ROOMS.join('|')}|config)/|^server/(errors|log|metrics)\\.ts$` },
     },
     {
       name: 'commands-use-one-door-of-http',

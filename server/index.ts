@@ -3,33 +3,27 @@ export { type AciEntry, type AciInspection, inspectAci } from './aci/inspect.js'
 export { type RenameOutcome, renameAcis } from './aci/rename-all.js';
 export { validateAci } from './aci/validate.js';
 export { type Asset, type AssetsFolder, findAsset } from './assets/asset.js';
-export { AutoSigner, type AutoSignerOptions, type SignCounts } from './assets/auto-signer.js';
+export { AutoSigner } from './assets/auto-signer.js';
 export { type ListingEntry, listFolder } from './assets/listing.js';
 export type { Progress } from './assets/progress.js';
 export { type SignRequest, signAssets } from './assets/sign-assets.js';
 export type { SignedFile } from './assets/sign-file.js';
 export { verifyAssets } from './assets/verify-assets.js';
 export type { VerifiedFile } from './assets/verify-file.js';
-export { type ConfigSources, type LoadedConfig, loadConfig } from './config.js';
-export type { Listener } from './config-listener.js';
-export { formatConfig } from './config-print.js';
-export type { Config } from './config-schema.js';
-export type { FlagSetting } from './config-sources.js';
-export { parseDuration } from './config-units.js';
-export {
-  type AtomicOptions,
-  isTemporaryName,
-  removeStaleTemporaries,
-  writeFileAtomically,
-} from './disk/atomic-file.js';
+export { type ConfigSources, type LoadedConfig, loadConfig } from './config/config.js';
+export type { Listener } from './config/listener.js';
+export { formatConfig } from './config/print.js';
+export type { Config } from './config/schema.js';
+export type { FlagSetting } from './config/sources.js';
+export { parseDuration } from './config/units.js';
+export { writeFileAtomically } from './disk/atomic-file.js';
 export { etagOf, type FileVersion, lastModifiedOf, sameVersion } from './disk/file-version.js';
-export { checkFolder, type FolderNeeds, type FolderState } from './disk/folder-check.js';
+export { checkFolder } from './disk/folder-check.js';
 export { makeFolder, sweepTemporaries } from './disk/folders.js';
 export { type OpenFile, openRegularFile, parsePath } from './disk/safe-path.js';
-export { isInside, type WalkOptions, walkFiles } from './disk/walk.js';
-export { DepotError, type ErrorCode, type ErrorFacts, fileError, outcomeOf, systemCode } from './errors.js';
-export { createLog, type Log, type Logger, type LogOptions } from './log.js';
-export { type AnswerFacts, createMetrics, type Metrics } from './metrics.js';
+export { DepotError, fileError, outcomeOf, systemCode } from './errors.js';
+export { createLog, type Log, type Logger } from './log.js';
+export { createMetrics, type Metrics } from './metrics.js';
 export type { Certificate } from './openpgp/certificate.js';
 export { armorSignature, type HashName, signHashed } from './openpgp/detached.js';
 export { inspectKeys, type KeyReport } from './openpgp/inspect-keys.js';

@@ -3,8 +3,8 @@
  * in the schema, a line in the defaults if it has one, and a line in docs/configuration.md (a test compares).
  */
 import { z } from 'zod';
-import { type Listener, parseListener } from './config-listener.js';
-import { parseDuration, parseSize } from './config-units.js';
+import { type Listener, parseListener } from './listener.js';
+import { parseDuration, parseSize } from './units.js';
 
 /** A text that a parse function understands; `expected` ends the sentence "expected …". */
 function parsed<T>(parse: (text: string) => T | undefined, expected: string) {

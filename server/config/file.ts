@@ -1,8 +1,8 @@
 /** The configuration file: YAML, every key known, every value with the line it stands on. */
 import { readFile } from 'node:fs/promises';
-import { CONFIG_KEYS, CONFIG_SECTIONS, nearestKey } from './config-keys.js';
-import type { Setting } from './config-sources.js';
-import { DepotError, fileError } from './errors.js';
+import { DepotError, fileError } from '../errors.js';
+import { CONFIG_KEYS, CONFIG_SECTIONS, nearestKey } from './keys.js';
+import type { Setting } from './sources.js';
 
 /**
  * Reads the settings of a YAML file. A key without a value counts as absent.

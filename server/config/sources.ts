@@ -1,6 +1,7 @@
 /** The places a setting may come from, beside a file: the defaults, the environment, the flags of a command. */
-import { CONFIG_KEYS, type ConfigKey, nearestVariable } from './config-keys.js';
-import { DepotError } from './errors.js';
+
+import { DepotError } from '../errors.js';
+import { CONFIG_KEYS, type ConfigKey, nearestVariable } from './keys.js';
 
 /** One value for one key, and where it came from (`bootdepot.yaml:3`, `BOOTDEPOT_LISTEN`, `--listen`). */
 export interface Setting {

@@ -1,16 +1,10 @@
 /** The configuration of a depot: defaults, a YAML file, the environment, flags; later wins. */
 import type { z } from 'zod';
-import { fromFile } from './config-file.js';
-import { CONFIG_KEYS } from './config-keys.js';
-import { CONFIG_SCHEMA, type Config } from './config-schema.js';
-import {
-  type FlagSetting,
-  fromDefaults,
-  fromEnvironment,
-  fromFlags,
-  type Setting,
-} from './config-sources.js';
-import { DepotError } from './errors.js';
+import { DepotError } from '../errors.js';
+import { fromFile } from './file.js';
+import { CONFIG_KEYS } from './keys.js';
+import { CONFIG_SCHEMA, type Config } from './schema.js';
+import { type FlagSetting, fromDefaults, fromEnvironment, fromFlags, type Setting } from './sources.js';
 
 /** The file that is read where none is named, if it is there. */
 const DEFAULT_FILE = 'bootdepot.yaml';

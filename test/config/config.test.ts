@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { type ConfigSources, formatConfig, type LoadedConfig, loadConfig } from '../server/index.js';
+import { type ConfigSources, formatConfig, type LoadedConfig, loadConfig } from '../../server/index.js';
 
 let folder: string;
 let file: string;

@@ -1,6 +1,6 @@
 /** The configuration as YAML, each key with where it came from. */
 import type { LoadedConfig } from './config.js';
-import { CONFIG_KEYS } from './config-keys.js';
+import { CONFIG_KEYS } from './keys.js';
 
 /**
  * Writes a configuration as a file would, so that it can be saved and read again. A key that nobody set is
