@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { expect, test } from '@jest/globals';
 import { parse } from 'yaml';
-import { CONFIG_KEYS } from '../../server/config-keys.js';
+import { CONFIG_KEYS } from '../../server/config/keys.js';
 
 const ROW = /^\| `([\w.]+)` \| (.+?) \| `(BOOTDEPOT_\w+)` \| .+ \|$/gm;
 
