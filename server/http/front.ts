@@ -36,7 +36,7 @@ export async function createFront({ config, log, signing }: Depot): Promise<Fron
   const transfers = createTransfers({
     sendfile: config.transfers.sendfile ? await loadSendfile() : undefined,
   });
-  const hot = createHotFiles({ maxBytes: config.transfers.memory });
+  const hot = createHotFiles({ maxBytes: config.transfers.memory, transfers });
   const app = createApp({
     logger: log.logger,
     assets: assetsRouter({ ...assets, transfers, hot, signatureState: signing?.signatureState }),

@@ -1,15 +1,17 @@
-/** One answer that is kept in memory: made from an answer of the slow path, sent again as it was. */
-import { type Stats, statSync } from 'node:fs';
+/** One answer that is kept: made from an answer of the slow path, sent again as it was. */
+import { constants, type Stats, statSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type FileVersion, sameVersion } from '../index.js';
+import { type DescriptorFile, openNow } from './descriptor-file.js';
 
-/** A file's bytes with the headers that describe them. */
+/** One version of a file with the headers that describe it. */
 export interface HotEntry {
   /** Where the file is looked for again. */
   readonly path: string;
   readonly version: FileVersion;
-  readonly body: Buffer;
+  /** Its bytes, if they are few; else the file is opened for each answer. */
+  readonly body: Buffer | undefined;
   readonly etag: string | undefined;
   /** Names and values by turns, as `writeHead` takes them fastest. */
   readonly headers: string[];
@@ -48,24 +50,23 @@ function wireName(name: string): string {
 }
 
 /**
- * Reads the bytes of one version of a file.
+ * Makes an entry.
  *
  * @param headers - from {@link headersToKeep}
- * @returns `undefined` if the file at `path` is another version by now
  */
-export async function readEntry(
-  path: string,
-  version: FileVersion,
-  headers: string[],
-): Promise<HotEntry | undefined> {
-  const file = await open(path);
+export function entryOf(path: string, version: FileVersion, headers: string[], body?: Buffer): HotEntry {
+  const etag = headers[headers.indexOf('ETag') + 1];
+  return { path, version, body, etag, headers, notModifiedHeaders: withoutContent(headers) };
+}
+
+/** Reads the bytes of one version of a small file; `undefined` if the file at `path` is another version by now. */
+export async function readVersion(path: string, version: FileVersion): Promise<Buffer | undefined> {
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     if (!sameVersion(version, await file.stat())) return undefined;
     const body = Buffer.allocUnsafeSlow(version.size);
     const { bytesRead } = await file.read(body, 0, version.size, 0);
-    if (bytesRead !== version.size || !sameVersion(version, await file.stat())) return undefined;
-    const etag = headers[headers.indexOf('ETag') + 1];
-    return { path, version, body, etag, headers, notModifiedHeaders: withoutContent(headers) };
+    return bytesRead === version.size && sameVersion(version, await file.stat()) ? body : undefined;
   } finally {
     await file.close();
   }
@@ -86,6 +87,18 @@ export function isCurrent(entry: HotEntry): boolean {
   return stats !== undefined && sameVersion(entry.version, stats);
 }
 
+/** Opens the version that is kept; `undefined` if the path does not lead to it any more. */
+export function openCurrent(entry: HotEntry): DescriptorFile | undefined {
+  try {
+    const { file, stats } = openNow(entry.path);
+    if (sameVersion(entry.version, stats)) return file;
+    file.close().catch(() => undefined);
+  } catch {
+    // As in isCurrent.
+  }
+  return undefined;
+}
+
 /** What a request wants. Looks at the raw headers: to have them parsed costs more than the whole answer. */
 export function wishOf(req: IncomingMessage, entry: HotEntry): Wish {
   let wish: Wish = req.method === 'GET' ? 'whole' : req.method === 'HEAD' ? 'head' : 'other';
@@ -100,7 +113,14 @@ export function wishOf(req: IncomingMessage, entry: HotEntry): Wish {
   return wish;
 }
 
-/** Sends the answer in one write. */
+/** Sets the headers of the whole answer one by one, where others are to see them on `res`. */
+export function setHeaders(res: ServerResponse, { headers }: HotEntry): void {
+  for (let index = 0; index < headers.length; index += 2) {
+    res.setHeader(headers[index] ?? '', headers[index + 1] ?? '');
+  }
+}
+
+/** Sends all there is to send without the file, in one write. */
 export function sendEntry(res: ServerResponse, entry: HotEntry, wish: Exclude<Wish, 'other'>): void {
   if (wish === 'not-modified') {
     res.writeHead(304, entry.notModifiedHeaders).end();

@@ -1,19 +1,31 @@
 /**
- * Small files that are asked for often, answered from memory ahead of Express.
+ * Files that are asked for often, answered ahead of Express: small ones from memory, larger ones by opening them again.
  *
- * What is kept is the full answer of the slow path: its headers, and the bytes of the very version that they describe.
- * Each request looks at the file's path again (one `stat`), so a file that was changed, replaced, removed or closed to
- * us is noticed by the next request, not after some time.
+ * What is kept is the full answer of the slow path: its headers and, of a small file, the bytes of the very version that
+ * they describe. Each request looks at the file's path again, so a file that was changed, replaced, removed or closed
+ * to us is noticed by the next request, not after some time.
  */
 import type { Stats } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FileVersion } from '../index.js';
-import { type HotEntry, headersToKeep, isCurrent, readEntry, sendEntry, wishOf } from './hot-entry.js';
+import {
+  entryOf,
+  type HotEntry,
+  headersToKeep,
+  isCurrent,
+  openCurrent,
+  readVersion,
+  sendEntry,
+  setHeaders,
+  type Wish,
+  wishOf,
+} from './hot-entry.js';
+import type { Transfers } from './transfers.js';
 
-/** A bounded memory of small files. */
+/** A bounded memory of answers. */
 export interface HotFiles {
   /**
-   * Answers a plain GET or HEAD from memory if the file is still the one that was kept; an `If-None-Match` with the
+   * Answers a plain GET or HEAD if the file is still the one that was kept; an `If-None-Match` with the
    * very ETag that is kept is plain, too. Synchronous.
    *
    * @returns false when someone else must answer; nothing has been touched then
@@ -21,8 +33,8 @@ export interface HotFiles {
   answer(req: IncomingMessage, res: ServerResponse): boolean;
   /**
    * Offers a file whose full answer (GET, 200, no coding) is set or sent on `res`. The headers of that answer are
-   * kept with the bytes, so an answer from memory looks the same. Reads the file in its own time; what is too
-   * large, too fresh or changing is not kept.
+   * kept, so an answer from memory looks the same. A small file is read in its own time; what is too fresh or
+   * changing is not kept.
    *
    * @param path - the file that the request named, absolute; it is looked at again on each later request
    * @param stats - of the open file that was sent
@@ -34,8 +46,10 @@ export interface HotFiles {
 export interface HotFilesOptions {
   /** All kept files together, with what surrounds them; 32 MiB by default. */
   readonly maxBytes?: number;
-  /** The largest file that is kept; 64 KiB by default. */
+  /** The largest file whose bytes are kept; 64 KiB by default. */
   readonly maxFileBytes?: number;
+  /** Sends larger files; without it only small ones are kept. */
+  readonly transfers?: Transfers | undefined;
   /** Milliseconds since 1970. */
   readonly now?: () => number;
 }
@@ -47,13 +61,27 @@ const MAX_LOADING = 16;
 
 /** Makes an empty memory. */
 export function createHotFiles(options: HotFilesOptions = {}): HotFiles {
-  const { maxBytes, maxFileBytes = 64 * 1024, now = Date.now } = options;
-  const entries = new Entries(maxBytes ?? 32 * 1024 * 1024);
+  const { maxBytes = 32 * 1024 * 1024, maxFileBytes = 64 * 1024, transfers, now = Date.now } = options;
+  const entries = new Entries(maxBytes);
   const loading = new Set<string>();
 
   async function load(key: string, path: string, version: FileVersion, headers: string[]): Promise<void> {
-    const entry = await readEntry(path, version, headers);
-    if (entry !== undefined) entries.keep(key, entry);
+    const body = await readVersion(path, version);
+    if (body !== undefined) entries.keep(key, entryOf(path, version, headers, body));
+  }
+
+  /** Answers, if the file is still the version that is kept. */
+  function answerAs(wish: Exclude<Wish, 'other'>, res: ServerResponse, entry: HotEntry): boolean {
+    if (wish !== 'whole' || entry.body !== undefined) {
+      if (!isCurrent(entry)) return false;
+      sendEntry(res, entry, wish);
+      return true;
+    }
+    const file = transfers && openCurrent(entry);
+    if (file === undefined) return false;
+    setHeaders(res, entry);
+    transfers?.send(res, file, [{ start: 0, length: entry.version.size }]);
+    return true;
   }
 
   return {
@@ -63,17 +91,18 @@ export function createHotFiles(options: HotFilesOptions = {}): HotFiles {
       if (entry === undefined) return false;
       const wish = wishOf(req, entry);
       if (wish === 'other') return false;
-      if (!isCurrent(entry)) {
-        entries.forget(key);
-        return false;
-      }
-      sendEntry(res, entry, wish);
-      return true;
+      const answered = answerAs(wish, res, entry);
+      if (!answered) entries.forget(key);
+      return answered;
     },
     offer(req, res, path, stats) {
+      if (req.method !== 'GET' || res.statusCode !== 200 || !isSettled(stats, now())) return;
       const key = pathOf(originalUrl(req));
-      if (req.method !== 'GET' || res.statusCode !== 200 || stats.size > maxFileBytes) return;
-      if (!isSettled(stats, now()) || loading.has(key) || loading.size === MAX_LOADING) return;
+      if (stats.size > maxFileBytes) {
+        if (transfers !== undefined) entries.keep(key, entryOf(path, stats, headersToKeep(res)));
+        return;
+      }
+      if (loading.has(key) || loading.size === MAX_LOADING) return;
       loading.add(key);
       load(key, path, stats, headersToKeep(res))
         .catch(() => undefined)
@@ -124,7 +153,7 @@ class Entries {
 }
 
 function costOf(entry: HotEntry): number {
-  return entry.body.length + ENTRY_BYTES;
+  return (entry.body?.length ?? 0) + ENTRY_BYTES;
 }
 
 /**

@@ -1,7 +1,7 @@
 /** One answer with a file body: where it stands, and how it ends. */
-import type { FileHandle } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import type { ReadableFile } from './descriptor-file.js';
 
 /** A piece of a body: bytes as they are, or a piece of the open file. */
 export type BodyPart = Uint8Array | { readonly start: number; readonly length: number };
@@ -21,7 +21,7 @@ export interface TransferTotals {
 export class Transfer {
   readonly res: ServerResponse;
   readonly socket: Socket;
-  readonly file: FileHandle;
+  readonly file: ReadableFile;
   /** Where in the file the next byte of the current piece lies. */
   position = 0;
   /** Bytes of the current piece that are still to be sent; 0 between parts. */
@@ -35,7 +35,7 @@ export class Transfer {
   #afterWrite: (() => void) | undefined;
 
   /** @param parts - what the body consists of, in order; `Content-Length` must already say their sum */
-  constructor(res: ServerResponse, file: FileHandle, parts: readonly BodyPart[], totals: TransferTotals) {
+  constructor(res: ServerResponse, file: ReadableFile, parts: readonly BodyPart[], totals: TransferTotals) {
     this.res = res;
     this.socket = res.req.socket;
     this.file = file;

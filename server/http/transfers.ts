@@ -1,6 +1,6 @@
 /** How file bytes leave the process: by the kernel alone where it can, else through pooled buffers. */
-import type { FileHandle } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
+import type { ReadableFile } from './descriptor-file.js';
 import { createKernelSends, type TurnOptions } from './kernel-sends.js';
 import { createPooledReads } from './pooled-reads.js';
 import { plainDescriptor, type Sendfile } from './sendfile.js';
@@ -16,10 +16,10 @@ export interface Transfers {
    * without it (cut short) tells how it went. Never throws for a client that left. If the file turns out shorter
    * than its parts, the connection is closed: nothing is ever padded.
    *
-   * @param file - one open file for the whole answer; the transfer owns it from here on
+   * @param file - one open file for the whole answer, a `FileHandle` for example; the transfer owns it from here on
    * @param parts - pieces must lie inside the file
    */
-  send(res: ServerResponse, file: FileHandle, parts: readonly BodyPart[]): void;
+  send(res: ServerResponse, file: ReadableFile, parts: readonly BodyPart[]): void;
   /** To be called for each new connection: newcomers are accepted before files flow on. */
   sawConnection(): void;
   /** Answers under way. */

@@ -1,5 +1,7 @@
+import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { readdirSync, readlinkSync } from 'node:fs';
 import { mkdir, mkdtemp, open, rename, rm, stat, symlink, unlink, utimes, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -24,9 +26,10 @@ let slow: string[];
 const clients: RawClient[] = [];
 
 async function listen(options: HotFilesOptions = LATER): Promise<void> {
-  hot = createHotFiles(options);
+  const transfers = createTransfers({ sendfile });
+  hot = createHotFiles({ transfers, ...options });
   slow = [];
-  const app = assetsApp(folder, { transfers: createTransfers({ sendfile }), hot });
+  const app = assetsApp(folder, { transfers, hot });
   server = createServer((req, res) => {
     if (hot.answer(req, res)) return;
     slow.push(req.url ?? '');
@@ -64,6 +67,14 @@ function slowSince(): number {
   return slow.splice(0).length;
 }
 
+function isOpenOn(fd: string, within: string): boolean {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`).startsWith(within);
+  } catch {
+    return false;
+  }
+}
+
 function withoutDate(headers: readonly string[]): string[] {
   return headers.filter((line) => !line.startsWith('Date: '));
 }
@@ -82,8 +93,9 @@ afterEach(async () => {
 describe('an answer from memory', () => {
   test.each(['GET', 'HEAD'])('to %s is the same as the slow one, line by line', async (method) => {
     await listen();
-    for (const name of ['manifest.json', 'boot.ipxe', 'page.html', 'rack:7_a.aci', 'empty']) {
-      await put(name, name === 'empty' ? '' : `content of ${name}`);
+    const names = ['manifest.json', 'boot.ipxe', 'page.html', 'rack:7_a.aci', 'empty', 'large.img'];
+    for (const name of names) {
+      await put(name, name === 'empty' ? '' : `content of ${name}`.repeat(name === 'large.img' ? 10_000 : 1));
       const one = await client();
       one.send(request(`/assets/${name}`, method));
       const slowAnswer = await one.answer(method === 'GET');
@@ -131,11 +143,14 @@ describe('an answer from memory', () => {
     const large = await put('large', randomBytes(5_000_001));
     const one = await client();
     await warm(one, '/assets/small');
+    await warm(one, '/assets/large');
+    slowSince();
     for (let round = 0; round < 5; round += 1) {
       const names = ['large', 'small', 'small', 'large', 'small', 'large', 'large', 'small'];
       one.send(names.map((name) => request(`/assets/${name}`)).join(''));
       for (const name of names) expect((await one.answer()).sha256).toBe(name === 'small' ? small : large);
     }
+    expect(slowSince()).toBe(0);
   });
 });
 
@@ -157,17 +172,62 @@ describe('what is not plain', () => {
     expect(slowSince()).toBe(1);
   });
 
-  test('a file of 64 KiB and one byte is not kept, nor is one part of a file', async () => {
+  test('one part of a file is not kept', async () => {
     await listen();
-    await put('over', randomBytes(64 * 1024 + 1));
     await put('part', 'some bytes');
     const one = await client();
     for (let count = 0; count < 5; count += 1) {
-      await one.get('/assets/over');
       await one.get('/assets/part', { Range: 'bytes=0-3' });
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
-    expect(slowSince()).toBe(10);
+    expect(slowSince()).toBe(5);
+  });
+});
+
+describe('a file too large for memory', () => {
+  test.each<[string, HotFilesOptions]>([
+    ['sendfile', LATER],
+    ['pooled reads', { ...LATER, transfers: createTransfers() }],
+  ])('is opened again for each answer, by %s', async (_name, options) => {
+    await listen(options);
+    const digest = await put('large', randomBytes(3_000_000));
+    const one = await client();
+    await warm(one, '/assets/large');
+    slowSince();
+    for (let count = 0; count < 10; count += 1) {
+      expect(await one.get('/assets/large')).toMatchObject({ length: 3_000_000, sha256: digest });
+    }
+    expect(slowSince()).toBe(0);
+  });
+
+  test.each<[string, HotFilesOptions]>([
+    ['sendfile', LATER],
+    ['pooled reads', { ...LATER, transfers: createTransfers() }],
+  ])('is closed when the client leaves, by %s', async (_name, options) => {
+    await listen(options);
+    await put('large', randomBytes(32_000_000));
+    await warm(await client(), '/assets/large');
+    const openNow = () => readdirSync('/proc/self/fd').filter((fd) => isOpenOn(fd, folder)).length;
+    for (let count = 0; count < 5; count += 1) {
+      const one = await client();
+      one.send(request('/assets/large'));
+      while (openNow() === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+      one.socket.resetAndDestroy();
+      while (openNow() > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  });
+
+  test('is left to the slow way when something else is at its path', async () => {
+    await listen();
+    await put('large', randomBytes(100_000));
+    const one = await client();
+    await warm(one, '/assets/large');
+    await unlink(join(folder, 'large'));
+    execFileSync('mkfifo', [join(folder, 'large')]);
+    expect((await one.get('/assets/large')).status).toBe(404);
+    await unlink(join(folder, 'large'));
+    await mkdir(join(folder, 'large'));
+    expect((await one.get('/assets/large')).status).toBe(301);
   });
 });
 
@@ -198,10 +258,14 @@ describe('a changed file is noticed by the next request', () => {
     ],
   ];
 
-  test.each(ways)('%s: same size, same second, same modification time', async (_name, change) => {
+  const cases = ways.flatMap(([name, change]) =>
+    [1000, 100_000].map((size) => [name, size, change] as const),
+  );
+
+  test.each(cases)('%s, %i bytes: same size, same second, same times', async (_name, size, change) => {
     await listen();
     const path = join(folder, 'file');
-    await put('file', randomBytes(1000));
+    await put('file', randomBytes(size));
     const { mtime } = await stat(path);
     await utimes(path, mtime, mtime);
     const one = await client();
@@ -209,7 +273,7 @@ describe('a changed file is noticed by the next request', () => {
       await warm(one, '/assets/file');
       // Times of some file systems stand still for a few milliseconds; a kept file is older than that.
       await new Promise((resolve) => setTimeout(resolve, 20));
-      const bytes = randomBytes(1000);
+      const bytes = randomBytes(size);
       await change(path, bytes);
       await utimes(path, mtime, mtime);
       expect((await one.get('/assets/file')).sha256).toBe(sha256(bytes));
