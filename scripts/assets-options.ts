@@ -1,6 +1,6 @@
 /** What the commands about the assets folder read from their flags. */
 import { availableParallelism } from 'node:os';
-import { type Config, DepotError, type FlagSetting, loadConfig } from '../server/index.js';
+import { DepotError, type FlagSetting, type FolderConfig, loadFolderConfig } from '../server/index.js';
 
 /** Flags that all of them have. */
 export interface AssetsFlags {
@@ -16,14 +16,16 @@ export interface AssetsFlags {
  * @param more - settings of flags that only one command has
  * @throws DepotError `CONFIG_INVALID`, `NOT_FOUND`
  */
-export async function depotConfig(flags: AssetsFlags, more: readonly FlagSetting[] = []): Promise<Config> {
+export async function depotConfig(
+  flags: AssetsFlags,
+  more: readonly FlagSetting[] = [],
+): Promise<FolderConfig> {
   const settings: FlagSetting[] = [
     { name: 'assets.dir', flag: '--assets', value: flags.assets },
     { name: 'keys.dir', flag: '--keys', value: flags.keys },
     ...more,
   ];
-  const { config } = await loadConfig({ file: flags.config, flags: settings });
-  return config;
+  return await loadFolderConfig({ file: flags.config, flags: settings });
 }
 
 /**

@@ -1,20 +1,20 @@
-/** What the faces (HTTP and command line) may use of the core. */
-export { type AciEntry, type AciInspection, inspectAci } from './aci/inspect.js';
-export { type RenameOutcome, renameAcis } from './aci/rename-all.js';
-export { validateAci } from './aci/validate.js';
+/** What the faces (HTTP and command line) may use of the core. What few of them use is loaded when they do. */
+import { eachOnFirstCall, onFirstCall } from './on-first-call.js';
+
+export type { AciEntry, AciInspection } from './aci/inspect.js';
+export type { RenameOutcome } from './aci/rename-all.js';
 export { type Asset, type AssetsFolder, findAsset } from './assets/asset.js';
 export { AutoSigner } from './assets/auto-signer.js';
 export { type ListingEntry, listFolder } from './assets/listing.js';
 export type { Progress } from './assets/progress.js';
 export { type SignRequest, signAssets } from './assets/sign-assets.js';
 export type { SignedFile } from './assets/sign-file.js';
-export { verifyAssets } from './assets/verify-assets.js';
 export type { VerifiedFile } from './assets/verify-file.js';
-export { type ConfigSources, type LoadedConfig, loadConfig } from './config/config.js';
+export type { LoadedConfig } from './config/config.js';
 export type { Listener } from './config/listener.js';
-export { formatConfig } from './config/print.js';
 export type { Config } from './config/schema.js';
-export type { FlagSetting } from './config/sources.js';
+export type { ConfigSources, FlagSetting } from './config/sources.js';
+export { type FolderConfig, loadFolderConfig } from './config/unconfigured.js';
 export { parseDuration } from './config/units.js';
 export { writeFileAtomically } from './disk/atomic-file.js';
 export { etagOf, type FileVersion, lastModifiedOf, sameVersion } from './disk/file-version.js';
@@ -26,15 +26,9 @@ export { createLog, type Log, type Logger } from './log.js';
 export { createMetrics, type Metrics } from './metrics.js';
 export type { Certificate } from './openpgp/certificate.js';
 export { armorSignature, type HashName, signHashed } from './openpgp/detached.js';
-export { inspectKeys, type KeyReport } from './openpgp/inspect-keys.js';
+export type { KeyReport } from './openpgp/inspect-keys.js';
 export { hasSecret } from './openpgp/key-folder.js';
-export {
-  createSigningKey,
-  importSigningKey,
-  type RotatedKey,
-  rotateSigningKey,
-} from './openpgp/key-store.js';
-export { readKeyring } from './openpgp/keyring.js';
+export type { RotatedKey } from './openpgp/key-store.js';
 export {
   type OnRefused,
   type Publication,
@@ -47,3 +41,21 @@ export type { AskPassphrase } from './openpgp/secret-key.js';
 export { loadSigningKey, type SigningKey } from './openpgp/signing-key.js';
 export { parseUserId, splitUserId, type UserId } from './openpgp/user-id.js';
 export { parseDetachedSignature, verifyHashed } from './openpgp/verify.js';
+
+export const createSigningKey = onFirstCall(
+  async () => (await import('./openpgp/key-store.js')).createSigningKey,
+);
+export const formatConfig = onFirstCall(async () => (await import('./config/print.js')).formatConfig);
+export const importSigningKey = onFirstCall(
+  async () => (await import('./openpgp/key-store.js')).importSigningKey,
+);
+export const inspectAci = onFirstCall(async () => (await import('./aci/inspect.js')).inspectAci);
+export const inspectKeys = onFirstCall(async () => (await import('./openpgp/inspect-keys.js')).inspectKeys);
+export const loadConfig = onFirstCall(async () => (await import('./config/config.js')).loadConfig);
+export const readKeyring = onFirstCall(async () => (await import('./openpgp/keyring.js')).readKeyring);
+export const renameAcis = eachOnFirstCall(async () => (await import('./aci/rename-all.js')).renameAcis);
+export const rotateSigningKey = onFirstCall(
+  async () => (await import('./openpgp/key-store.js')).rotateSigningKey,
+);
+export const validateAci = onFirstCall(async () => (await import('./aci/validate.js')).validateAci);
+export const verifyAssets = onFirstCall(async () => (await import('./assets/verify-assets.js')).verifyAssets);

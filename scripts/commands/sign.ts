@@ -2,8 +2,8 @@
 import { Command } from 'commander';
 import {
   AutoSigner,
-  type Config,
   DepotError,
+  type FolderConfig,
   loadSigningKey,
   parseDuration,
   retiredFingerprints,
@@ -134,7 +134,7 @@ function parseQuiet({ watch, quiet, dryRun }: SignFlags): number {
 
 type SigningPart = Pick<SignRequest, 'key' | 'hashName' | 'retired' | 'force' | 'dryRun' | 'now' | 'signal'>;
 
-async function signingOf(config: Config, flags: SignFlags): Promise<SigningPart> {
+async function signingOf(config: FolderConfig, flags: SignFlags): Promise<SigningPart> {
   const { dir } = config.keys;
   const key = await loadSigningKey(dir, existingPassphrase(config.sign.passphraseFile));
   for (const warning of key.warnings) say(`warning: ${warning}`);

@@ -3,6 +3,7 @@ import { DepotError } from '../errors.js';
 import type { Compression } from '../stream/compression.js';
 import { readAci } from './archive.js';
 import type { ImageManifest, ManifestReading } from './image-manifest.js';
+import { asInvalidAci, NO_MANIFEST } from './invalid-aci.js';
 import { ManifestFile } from './manifest-file.js';
 
 /** What a file was found to be. */
@@ -31,17 +32,6 @@ export async function identifyAci(path: string): Promise<IdentifiedAci> {
     throw asInvalidAci(error, path);
   });
   if (found?.manifest !== undefined) return { compression, manifest: found.manifest };
-  const problem = found?.problems[0] ?? 'no manifest in it, expected a file "manifest" beside "rootfs"';
+  const problem = found?.problems[0] ?? NO_MANIFEST;
   throw new DepotError('ACI_INVALID', `${path}: ${problem}`, { path });
-}
-
-/** Says of which file an archive's error speaks; other errors stay as they are. */
-export function asInvalidAci(error: unknown, path: string): unknown {
-  if (!(error instanceof DepotError) || error.code !== 'ARCHIVE_INVALID') return error;
-  return new DepotError(
-    'ACI_INVALID',
-    `${path}: ${error.message}`,
-    { ...error.facts, path },
-    { cause: error },
-  );
 }

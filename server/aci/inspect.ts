@@ -5,9 +5,9 @@ import type { Compression } from '../stream/compression.js';
 import { printableBytes } from '../stream/printable-bytes.js';
 import type { TarEntry, TarEntryType } from '../stream/tar-entry.js';
 import { readAci } from './archive.js';
-import { asInvalidAci } from './identify.js';
 import { type ImageId, imageIdOf } from './image-id.js';
 import type { ManifestReading } from './image-manifest.js';
+import { asInvalidAci, NO_MANIFEST } from './invalid-aci.js';
 import { ManifestFile } from './manifest-file.js';
 
 /** One entry of an archive, its names fit for a terminal. */
@@ -67,7 +67,7 @@ export async function inspectAci(path: string): Promise<AciInspection> {
     throw asInvalidAci(error, path);
   });
   if (found?.json === undefined) {
-    const problem = found?.problems[0] ?? 'no manifest in it, expected a file "manifest" beside "rootfs"';
+    const problem = found?.problems[0] ?? NO_MANIFEST;
     throw new DepotError('ACI_INVALID', `${path}: ${problem}`, { path });
   }
   const imageId = imageIdOf(hash.digest('hex'));

@@ -3,7 +3,7 @@
  * published only if the file is still the one that was read.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { identifyAci } from '../aci/identify.js';
+import { recognizeAci } from '../aci/recognize.js';
 import { createPendingFile } from '../disk/atomic-file.js';
 import type { FileVersion } from '../disk/file-version.js';
 import { DepotError, type ErrorCode, fileError } from '../errors.js';
@@ -144,7 +144,7 @@ async function signOnce(signing: Signing, target: SignTarget, signature: string)
 async function refuseOtherThanAci({ force }: Signing, path: string, version: FileVersion): Promise<void> {
   if (!isAciName(path) || force) return;
   try {
-    await identifyAci(path);
+    await recognizeAci(path);
   } catch (error) {
     // Half an image is none: whether it is being written right now decides what to say.
     await expectVersion(path, version);

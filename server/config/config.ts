@@ -1,21 +1,11 @@
 /** The configuration of a depot: defaults, a YAML file, the environment, flags; later wins. */
 import type { z } from 'zod';
 import { DepotError } from '../errors.js';
+import { DEFAULT_FILE } from './defaults.js';
 import { fromFile } from './file.js';
 import { CONFIG_KEYS } from './keys.js';
 import { CONFIG_SCHEMA, type Config } from './schema.js';
-import { type FlagSetting, fromDefaults, fromEnvironment, fromFlags, type Setting } from './sources.js';
-
-/** The file that is read where none is named, if it is there. */
-const DEFAULT_FILE = 'bootdepot.yaml';
-
-/** Where the parts of a configuration come from. */
-export interface ConfigSources {
-  /** The YAML file (`--config`); without it `BOOTDEPOT_CONFIG`, else `bootdepot.yaml` if it exists. */
-  readonly file?: string | undefined;
-  readonly flags?: readonly FlagSetting[];
-  readonly env?: Readonly<NodeJS.ProcessEnv>;
-}
+import { type ConfigSources, fromDefaults, fromEnvironment, fromFlags, type Setting } from './sources.js';
 
 /** A checked configuration, and each key with the value that won and where that came from. */
 export interface LoadedConfig {

@@ -1,7 +1,8 @@
 /** The keys of the configuration by name, read off the schema, so that each source knows what it may set. */
 import { closest } from 'fastest-levenshtein';
 import { z } from 'zod';
-import { CONFIG_DEFAULTS, CONFIG_SCHEMA } from './schema.js';
+import { CONFIG_DEFAULTS } from './defaults.js';
+import { CONFIG_SCHEMA } from './schema.js';
 
 /** How the text of an environment variable becomes a value. */
 export type KeyKind = 'text' | 'flag' | 'number' | 'list';

@@ -17,6 +17,14 @@ export interface FlagSetting {
   readonly value: unknown;
 }
 
+/** Where the parts of a configuration come from. */
+export interface ConfigSources {
+  /** The YAML file (`--config`); without it `BOOTDEPOT_CONFIG`, else `bootdepot.yaml` if it exists. */
+  readonly file?: string | undefined;
+  readonly flags?: readonly FlagSetting[];
+  readonly env?: Readonly<NodeJS.ProcessEnv>;
+}
+
 /** Variables of ours that are no configuration keys. */
 const OTHER_VARIABLES: ReadonlySet<string> = new Set(['BOOTDEPOT_CONFIG', 'BOOTDEPOT_PASSPHRASE']);
 

@@ -1,11 +1,9 @@
 /** Where rkt is stricter than OpenPGP: its old library refuses keys and signatures that gpg takes. */
 import type { Key, SignaturePacket } from 'openpgp';
-import { z } from 'zod';
 import type { Certificate } from './certificate.js';
 import { rsaPublicNumbers } from './rsa.js';
 import type { DetachedSignature } from './verify.js';
 
-const RSA_SIGNATURE = z.object({ s: z.instanceof(Uint8Array) });
 const MAX_EXPONENT_BYTES = 3;
 
 /**
@@ -16,8 +14,10 @@ const MAX_EXPONENT_BYTES = 3;
  */
 export function hasFullInteger(packet: SignaturePacket, publicParams: object): boolean {
   const modulus = rsaPublicNumbers(publicParams)?.modulus;
-  const signature = RSA_SIGNATURE.safeParse('params' in packet ? packet.params : undefined);
-  return modulus !== undefined && signature.success && signature.data.s.length === modulus.length;
+  const params: unknown = 'params' in packet ? packet.params : undefined;
+  const integer: unknown =
+    typeof params === 'object' && params !== null && 's' in params ? params.s : undefined;
+  return modulus !== undefined && integer instanceof Uint8Array && integer.length === modulus.length;
 }
 
 /** The last line of a block before its end: `=` and 24 bits in base64. */

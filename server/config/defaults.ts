@@ -1,0 +1,29 @@
+/** What holds where nobody says otherwise. */
+import type { z } from 'zod';
+import type { CONFIG_SCHEMA } from './schema.js';
+
+/** The file that is read where none is named, if it is there. */
+export const DEFAULT_FILE = 'bootdepot.yaml';
+
+/** The defaults, in the form a configuration file writes them. */
+export const CONFIG_DEFAULTS = {
+  listen: ['127.0.0.1:8080'],
+  assets: { dir: 'assets', listing: true, symlinks: 'inside', cache: [] },
+  keys: { dir: 'keys' },
+  data: { dir: 'data' },
+  sign: { auto: false, hash: 'sha512' },
+  tls: {},
+  transfers: { sendfile: true, memory: '32MiB' },
+  log: { level: 'info', format: 'auto', requests: true },
+  limits: {
+    headerSize: '16KiB',
+    urlLength: '8KiB',
+    headerTime: '30s',
+    idleTime: '75s',
+    connections: 20_000,
+    drain: '30s',
+    freeSpace: '64MiB',
+  },
+} as const satisfies DeepReadonly<z.input<typeof CONFIG_SCHEMA>>;
+
+type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;
