@@ -1,16 +1,18 @@
 /**
- * Downloads one file over several connections at once and prints seconds and bytes as JSON.
- * Started by other benchmarks: `drain-client.ts PORT PATH CONNECTIONS copy|discard`.
+ * Downloads one file over several connections at once, a few times on each, and prints seconds and bytes as JSON.
+ * Started by other benchmarks: `drain-client.ts PORT PATH CONNECTIONS TIMES copy|discard`.
  */
 import { RawDownload } from './raw-download.js';
 import { Poller } from './raw-sockets.js';
 
-const [port, path = '', connections, sink] = process.argv.slice(2);
+const [port, path = '', connections, times, sink] = process.argv.slice(2);
 const poller = new Poller();
 const open = new Map<number, RawDownload>();
+const left = new Map<number, number>();
 for (let count = 0; count < Number(connections); count += 1) {
   const download = new RawDownload(Number(port), sink === 'discard' ? 'discard' : 'copy');
   open.set(download.descriptor, download);
+  left.set(download.descriptor, Number(times) - 1);
   poller.add(download.descriptor);
 }
 
@@ -21,6 +23,12 @@ while (open.size > 0) {
   for (const descriptor of poller.wait(1000)) {
     const download = open.get(descriptor);
     if (download?.take() !== true) continue;
+    const again = left.get(descriptor) ?? 0;
+    if (again > 0) {
+      left.set(descriptor, again - 1);
+      download.ask(path);
+      continue;
+    }
     bytes += download.bytes;
     open.delete(descriptor);
     download.close();

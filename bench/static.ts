@@ -26,6 +26,8 @@ import { formatSpread, printBars, printTable, spreadOf } from './report.js';
 const MIB = 1024 * 1024;
 const GIB = 1024 * MIB;
 const ROUNDS = Number(process.argv[2] ?? 5);
+/** Rounds that are not counted: code is compiled while it runs, caches fill. */
+const WARM_UPS = 3;
 const SMALL_SECONDS = 3;
 const FILES = { 'large.img': GIB, 'image.img': 64 * MIB, 'small.json': 4096 };
 
@@ -37,17 +39,19 @@ interface Load {
   run(peer: Peer): { readonly value: number; readonly cpu: number };
 }
 
+const PER_GIB = 'MB/s; CPU s/GiB';
 const LOADS: readonly Load[] = [
-  { name: '1 GiB, 1 connection', unit: 'MB/s; CPU s/GiB', run: (peer) => download(peer, 'large.img', 1) },
-  { name: '64 MiB, 8 connections', unit: 'MB/s; CPU s/GiB', run: (peer) => download(peer, 'image.img', 8) },
-  { name: '64 MiB, 64 connections', unit: 'MB/s; CPU s/GiB', run: (peer) => download(peer, 'image.img', 64) },
+  { name: '1 GiB, 1 connection', unit: PER_GIB, run: (peer) => download(peer, 'large.img', 1, 2) },
+  { name: '64 MiB, 8 connections', unit: PER_GIB, run: (peer) => download(peer, 'image.img', 8, 4) },
+  { name: '64 MiB, 64 connections', unit: PER_GIB, run: (peer) => download(peer, 'image.img', 64, 1) },
   { name: '4 KiB, 32 connections', unit: 'requests/s; CPU µs/request', run: requests },
 ];
 
-function download(peer: Peer, name: string, connections: number) {
+/** Downloads a file `times` times on each connection. */
+function download(peer: Peer, name: string, connections: number, times: number) {
   const before = cpuSeconds(peer.pid);
   const client = ['--import', 'tsx', 'bench/drain-client.ts', String(peer.port), `/assets/${name}`];
-  const text = onClientCore(process.execPath, ...client, String(connections), 'copy');
+  const text = onClientCore(process.execPath, ...client, String(connections), String(times), 'copy');
   const { seconds, bytes }: { seconds: number; bytes: number } = JSON.parse(text);
   return { value: bytes / 1e6 / seconds, cpu: (cpuSeconds(peer.pid) - before) / (bytes / GIB) };
 }
@@ -100,10 +104,10 @@ type Results = Map<string, { readonly values: number[]; readonly cpus: number[] 
 
 function measure(load: Load, peers: readonly Peer[]): Results {
   const results: Results = new Map(peers.map(({ name }) => [name, { values: [], cpus: [] }]));
-  for (let round = 0; round <= ROUNDS; round += 1) {
+  for (let round = 1 - WARM_UPS; round <= ROUNDS; round += 1) {
     for (const peer of peers) {
       const { value, cpu } = load.run(peer);
-      if (round === 0) continue; // to warm up
+      if (round <= 0) continue;
       results.get(peer.name)?.values.push(value);
       results.get(peer.name)?.cpus.push(cpu);
     }

@@ -1,7 +1,7 @@
 /** How file bytes leave the process: by the kernel alone where it can, else through pooled buffers. */
 import type { ServerResponse } from 'node:http';
 import type { ReadableFile } from './descriptor-file.js';
-import { createKernelSends, type TurnOptions } from './kernel-sends.js';
+import { KernelSends, type TurnOptions } from './kernel-sends.js';
 import { createPooledReads } from './pooled-reads.js';
 import { plainDescriptor, type Sendfile } from './sendfile.js';
 import { type BodyPart, Transfer } from './transfer.js';
@@ -38,7 +38,7 @@ export interface TransfersOptions extends TurnOptions {
 export function createTransfers({ sendfile, ...turns }: TransfersOptions = {}): Transfers {
   const totals = { open: 0, bytes: 0 };
   const pooledReads = createPooledReads();
-  const kernelSends = sendfile && createKernelSends(sendfile, pooledReads, turns);
+  const kernelSends = sendfile && new KernelSends(sendfile, pooledReads, turns);
   return {
     send(res, file, parts) {
       if (!res.headersSent) res.setHeader('Content-Length', bodyLength(parts));
