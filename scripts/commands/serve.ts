@@ -57,7 +57,7 @@ export function serveCommand(): Command {
 }
 
 async function serve(flags: ServeFlags): Promise<void> {
-  const loaded = await loadConfig({ file: flags.config, flags: settingsOf(flags) });
+  const loaded = await loadLean(() => loadConfig({ file: flags.config, flags: settingsOf(flags) }));
   if (flags.printConfig) return print(await formatConfig(loaded));
   const stopped = stopSignal();
   const running = await loadLean(() => start(loaded));

@@ -3,14 +3,18 @@
  * time is that of the slower of the two.
  */
 import { createHash, type Hash } from 'node:crypto';
-import { type FileHandle, realpath, stat } from 'node:fs/promises';
+import { read } from 'node:fs';
+import { realpath, stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type FileVersion, sameVersion } from '../disk/file-version.js';
 import { openRegularFile } from '../disk/safe-path.js';
 import { DepotError, fileError } from '../errors.js';
 
-/** Bytes in one piece: small enough that a server answers others between two of them. */
-const PIECE_BYTES = 256 * 1024;
+/**
+ * Bytes in one piece: small enough that a server answers others between two of them (half a millisecond), large enough
+ * that handing them from thread to thread is no work.
+ */
+const PIECE_BYTES = 512 * 1024;
 
 /**
  * Change times of many file systems move in steps, of 4 ms or 10 ms mostly. A file is read only when its change time is
@@ -63,7 +67,7 @@ export async function hashFile(
     const ageMs = Date.now() - stats.ctimeMs;
     if (ageMs >= 0 && ageMs < SETTLED_AFTER_MS) await sleep(SETTLED_AFTER_MS - ageMs);
     const hashes = new Map(algorithms.map((name) => [name, createHash(name)]));
-    const sizeBytes = await readPieces(handle, [...hashes.values()], options);
+    const sizeBytes = await readPieces(handle.fd, [...hashes.values()], options);
     const after = await handle.stat();
     const named = await versionOf(path);
     if (sizeBytes !== stats.size || !sameVersion(stats, after) || !sameVersion(stats, named)) {
@@ -104,22 +108,19 @@ function changed(path: string): DepotError {
   return new DepotError('FILE_CHANGED', `${path} changed while it was being read`, { path });
 }
 
-async function readPieces(
-  handle: FileHandle,
-  hashes: readonly Hash[],
-  options: HashOptions,
-): Promise<number> {
+/** @returns how many bytes there were */
+async function readPieces(fd: number, hashes: readonly Hash[], options: HashOptions): Promise<number> {
   let filled = takeBuffer();
   let spare = takeBuffer();
   try {
     let position = 0;
-    let reading = handle.read(filled, 0, PIECE_BYTES, 0);
+    let reading = readAt(fd, filled, 0);
     for (;;) {
-      const { bytesRead } = await reading;
+      const bytesRead = await reading;
       throwIfAborted(options.signal);
       if (bytesRead === 0) return position;
       position += bytesRead;
-      reading = handle.read(spare, 0, PIECE_BYTES, position);
+      reading = readAt(fd, spare, position);
       const piece = filled.subarray(0, bytesRead);
       for (const hash of hashes) hash.update(piece);
       options.onBytes?.(bytesRead);
@@ -129,6 +130,16 @@ async function readPieces(
   } finally {
     spareBuffers.push(filled, spare);
   }
+}
+
+/** The plain call: with the bookkeeping of a `FileHandle` a gigabyte takes 5 % longer. */
+function readAt(fd: number, buffer: Buffer, position: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    read(fd, buffer, 0, PIECE_BYTES, position, (error, bytesRead) => {
+      if (error === null) resolve(bytesRead);
+      else reject(error);
+    });
+  });
 }
 
 function takeBuffer(): Buffer {

@@ -17,7 +17,7 @@ import { expectVersion, hashFile, versionOf } from '../../server/stream/hash-fil
 const folder = mkdtempSync(join(tmpdir(), 'bootdepot-hash-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-const PIECE = 256 * 1024;
+const PIECE = 512 * 1024;
 const digest = (bytes: Buffer, name = 'sha256'): string => createHash(name).update(bytes).digest('hex');
 
 function place(name: string, bytes: Buffer): string {
