@@ -81,6 +81,7 @@ const SYSTEM_CODES: Readonly<Record<string, { code: ErrorCode; text: string }>> 
   ENOTDIR: { code: 'NOT_FOUND', text: 'lies below something that is not a folder' },
   ENAMETOOLONG: { code: 'NOT_FOUND', text: 'has a name that is too long' },
   ELOOP: { code: 'NOT_FOUND', text: 'is a link that never ends' },
+  EISDIR: { code: 'IO_FAILED', text: 'is a folder, expected a file' },
   EACCES: { code: 'ACCESS_DENIED', text: 'may not be accessed by this user' },
   EPERM: { code: 'ACCESS_DENIED', text: 'may not be accessed by this user' },
   EROFS: { code: 'ACCESS_DENIED', text: 'is on a read-only file system' },

@@ -3,7 +3,7 @@ import { eachOnFirstCall, onFirstCall } from './on-first-call.js';
 
 export type { AciEntry, AciInspection } from './aci/inspect.js';
 export type { RenameOutcome } from './aci/rename-all.js';
-export { type Asset, type AssetsFolder, findAsset } from './assets/asset.js';
+export { type Asset, type AssetsFolder, findAsset, refuseKeysAmongAssets } from './assets/asset.js';
 export { AutoSigner } from './assets/auto-signer.js';
 export { type ListingEntry, listFolder } from './assets/listing.js';
 export type { Progress } from './assets/progress.js';

@@ -10,6 +10,7 @@ import {
   type LoadedConfig,
   loadConfig,
   makeFolder,
+  refuseKeysAmongAssets,
   sweepTemporaries,
 } from '../../server/index.js';
 import { greeting } from '../greeting.js';
@@ -62,7 +63,7 @@ async function serve(flags: ServeFlags): Promise<void> {
   const stopped = stopSignal();
   const running = await loadLean(() => start(loaded));
   say(greeting(running.depot.urls, loaded.config, await hasSecret(loaded.config.keys.dir)));
-  const swept = sweepTemporaries(loaded.config.assets.dir);
+  const swept = sweep(loaded.config);
   await stopped;
   say('stopping: answers that are under way may end; ask again to stop at once');
   const [cut] = await Promise.all([running.depot.stop(), running.signer?.stop()]);
@@ -88,6 +89,12 @@ async function makeFolders({ assets, keys, data }: Config): Promise<void> {
   await makeFolder(assets.dir);
   await makeFolder(keys.dir, 0o700);
   await makeFolder(data.dir);
+  await refuseKeysAmongAssets(assets.dir, keys.dir);
+}
+
+/** What killed processes left half-written, among it perhaps a secret. */
+async function sweep({ assets, keys }: Config): Promise<void> {
+  await Promise.all([sweepTemporaries(keys.dir), sweepTemporaries(assets.dir)]);
 }
 
 function collect(value: string, earlier: string[] = []): string[] {

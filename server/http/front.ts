@@ -39,7 +39,13 @@ export async function createFront({ config, log, signing }: Depot): Promise<Fron
   const hot = createHotFiles({ maxBytes: config.transfers.memory, transfers });
   const app = createApp({
     logger: log.logger,
-    assets: assetsRouter({ ...assets, transfers, hot, signatureState: signing?.signatureState }),
+    assets: assetsRouter({
+      ...assets,
+      keysDir: config.keys.dir,
+      transfers,
+      hot,
+      signatureState: signing?.signatureState,
+    }),
     health: healthRouter({ metrics, readiness: () => readinessOf(config, signing) }),
     keys: keysRouter({
       dir: config.keys.dir,

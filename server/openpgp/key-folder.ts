@@ -2,9 +2,15 @@
  * The folder of keys: one secret file, and one file for each published certificate, named by its fingerprint.
  * Everything else in it (retired secrets, a README) is of no concern to the depot and is never published.
  */
-import { chmod, link, lstat, mkdir, readdir, stat } from 'node:fs/promises';
+import { chmod, link, lstat, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createPendingFile, syncFolder, writeFileAtomically } from '../disk/atomic-file.js';
+import {
+  createPendingFile,
+  removeStaleTemporaries,
+  syncFolder,
+  writeFileAtomically,
+} from '../disk/atomic-file.js';
+import { makeFolder } from '../disk/folders.js';
 import { DepotError, fileError, systemCode } from '../errors.js';
 import { readKeyFile } from './blocks.js';
 import { type Certificate, parseCertificates } from './certificate.js';
@@ -122,7 +128,8 @@ function keyExists(path: string): DepotError {
  */
 export async function makeKeyFolder(dir: string): Promise<void> {
   try {
-    await mkdir(dir, { recursive: true, mode: 0o700 });
+    await makeFolder(dir, 0o700);
+    await removeStaleTemporaries(dir);
     const { mode } = await stat(dir);
     if ((mode & 0o077) !== 0 && (await holdsOnlyKeys(dir))) await chmod(dir, 0o700);
   } catch (error) {
@@ -142,7 +149,7 @@ export async function permissionWarnings(dir: string): Promise<string[]> {
   const warnings: string[] = [];
   const [folder, secret] = await Promise.all([stat(dir), stat(secretPath(dir))]);
   if ((secret.mode & 0o077) !== 0) warnings.push(tooOpen(secretPath(dir), secret.mode, '600'));
-  if ((folder.mode & 0o022) !== 0) warnings.push(tooOpen(dir, folder.mode, '700'));
+  if ((folder.mode & 0o077) !== 0) warnings.push(tooOpen(dir, folder.mode, '700'));
   return warnings;
 }
 

@@ -1,7 +1,8 @@
 /** The folders in which rkt looks for the keys that it trusts: `root.d/<fpr>`, or `prefix.d/<prefix>/<fpr>`. */
-import { mkdir, rename } from 'node:fs/promises';
+import { rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { writeFileAtomically } from '../disk/atomic-file.js';
+import { makeFolder } from '../disk/folders.js';
 import { DepotError, fileError } from '../errors.js';
 import type { Certificate } from './certificate.js';
 
@@ -38,7 +39,7 @@ export async function writeRktTree(root: string, certificate: Certificate, prefi
   // rkt stumbles over any other file in these folders, so the bytes gather above them.
   const gathered = join(root, `${certificate.fingerprint}.asc`);
   try {
-    await mkdir(dirname(path), { recursive: true });
+    await makeFolder(dirname(path));
     await writeFileAtomically(gathered, certificate.armored);
     await rename(gathered, path);
   } catch (error) {

@@ -7,6 +7,9 @@ import { bareKey, type Certificate, certificateOf } from './certificate.js';
 import { hasSecret, permissionWarnings, readCertificate, secretPath } from './key-folder.js';
 import { type AskPassphrase, openSecret, parseSecret, unlock } from './secret-key.js';
 
+/** Shorter keys are refused by openpgp.js, and by today's clients. */
+const LEAST_BITS = 2048;
+
 /** An opened key. Nothing in it can be printed by accident: the secret is a `KeyObject`. */
 export interface SigningKey {
   /** 40 upper-case hex digits, of the primary key, which is the one that signs. */
@@ -92,6 +95,10 @@ async function reasonAgainst(certificate: Certificate, now: Date): Promise<strin
   if (revoked) return 'it is revoked';
   if (created > now) return `it was made in the future, at ${created.toISOString()}: look at the clock`;
   if (expires !== undefined && expires <= now) return `it expired at ${expires.toISOString()}`;
+  const { bits } = key.getAlgorithmInfo();
+  if (bits === undefined || bits < LEAST_BITS)
+    return `it is ${algorithm}, too short: ${LEAST_BITS} bits at least`;
   const signer = await key.getSigningKey(key.getKeyID(), now).catch(() => undefined);
-  return signer === key ? undefined : 'its user ids do not allow the primary key to sign, or it is too short';
+  if (signer === key) return undefined;
+  return 'its primary key may not sign, and rkt takes no signatures of a subkey';
 }

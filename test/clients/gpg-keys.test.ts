@@ -228,9 +228,14 @@ describeWith(['gpg', 'gpgv'], 'keys that gpg made', () => {
   test.each([
     ['ed25519', 'sign,cert', '--export-secret-keys', 'need RSA'],
     ['nistp256', 'sign,cert', '--export-secret-keys', 'need RSA'],
-    ['rsa2048', 'cert', '--export-secret-keys', 'do not allow the primary key to sign'],
+    [
+      'rsa2048',
+      'cert',
+      '--export-secret-keys',
+      'its primary key may not sign, and rkt takes no signatures of a subkey',
+    ],
     ['rsa2048', 'sign,cert', '--export-secret-subkeys', 'lacks the secret of the primary key'],
-    ['rsa1024', 'sign,cert', '--export-secret-keys', 'too short'],
+    ['rsa1024', 'sign,cert', '--export-secret-keys', 'it is RSA 1024, too short'],
   ])(
     'are refused with the reason: %s, %s, %s',
     async (algorithm, usage, way, reason) => {

@@ -387,6 +387,21 @@ describe('links', () => {
     expect(await statuses(app)).toEqual([200, 404, 404, 404]);
     expect(await statuses(follow)).toEqual([200, 200, 200, 404]);
   });
+
+  test('never lead to the keys, wherever links may end', async () => {
+    const keysDir = join(dir, '../keys');
+    mkdirSync(keysDir, { recursive: true });
+    writeFileSync(join(keysDir, 'signing-key.asc'), 'secret');
+    symlinkSync(keysDir, join(dir, 'linked-keys'));
+    symlinkSync(join(keysDir, 'signing-key.asc'), join(dir, 'linked-key.asc'));
+    for (const symlinks of ['inside', 'follow'] as const) {
+      const guarded = assetsApp(dir, { symlinks, keysDir });
+      for (const path of ['linked-key.asc', 'linked-keys/', 'linked-keys/signing-key.asc']) {
+        const { status, text } = await request(guarded).get(`/assets/${path}`);
+        expect({ path, status, text }).toEqual({ path, status: 404, text: 'not found\n' });
+      }
+    }
+  });
 });
 
 describe('the memory for small files', () => {

@@ -42,10 +42,8 @@ async function startSlowReader(): Promise<{ socket: Socket; end(): void }> {
   };
 }
 
-test(`${CLIENTS} clients that read one byte a second do not slow others`, async () => {
-  const slow = await Promise.all(Array.from({ length: CLIENTS }, startSlowReader));
-  const delay = monitorEventLoopDelay({ resolution: 5 });
-  delay.enable();
+/** Downloads a file again and again for a while; returns how long each download took, sorted, in ms. */
+async function downloads(): Promise<number[]> {
   const times: number[] = [];
   const until = Date.now() + SECONDS * 1_000;
   while (Date.now() < until) {
@@ -54,19 +52,28 @@ test(`${CLIENTS} clients that read one byte a second do not slow others`, async 
     expect((await answer.arrayBuffer()).byteLength).toBe(1024 * 1024);
     times.push(performance.now() - before);
   }
+  return times.sort((a, b) => a - b);
+}
+
+test(`${CLIENTS} clients that read one byte a second do not slow others`, async () => {
+  const alone = await downloads();
+  const slow = await Promise.all(Array.from({ length: CLIENTS }, startSlowReader));
+  const delay = monitorEventLoopDelay({ resolution: 5 });
+  delay.enable();
+  const times = await downloads();
   delay.disable();
   const metrics = await (await fetch(`${depot.url}/metrics`)).text();
   const figure = (name: string) => Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(metrics)?.[1]);
-  times.sort((a, b) => a - b);
   process.stderr.write(
-    `${CLIENTS} slow clients: ${times.length} files of 1 MiB, median ${times[times.length >> 1]?.toFixed(1)} ms, ` +
+    `${CLIENTS} slow clients: ${times.length} files of 1 MiB (${alone.length} without them), median ${times[times.length >> 1]?.toFixed(1)} ms, ` +
       `slowest ${times.at(-1)?.toFixed(1)} ms; event loop delay of the server p99 ` +
       `${(figure('nodejs_eventloop_lag_p99_seconds') * 1000).toFixed(1)} ms, of the test ` +
       `${(delay.percentile(99) / 1e6).toFixed(1)} ms; RSS ${Math.round(figure('process_resident_memory_bytes') / 1e6)} MB\n`,
   );
   expect(figure('bootdepot_open_connections')).toBeGreaterThanOrEqual(CLIENTS);
   expect(figure('bootdepot_open_transfers')).toBe(CLIENTS);
-  expect(times.length).toBeGreaterThan(SECONDS);
+  // Far below what is seen (the same number): the machine may be busy with something else meanwhile.
+  expect(times.length).toBeGreaterThan(alone.length / 4);
   const closed = slow.map(({ socket }) => once(socket, 'close'));
   for (const { end } of slow) end();
   await Promise.all(closed);

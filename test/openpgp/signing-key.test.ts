@@ -70,6 +70,7 @@ describe('the signing key', () => {
     ['signing-key.asc', '640', 'chmod 600'],
     ['signing-key.asc', '604', 'chmod 600'],
     ['.', '770', 'chmod 700'],
+    ['.', '755', 'chmod 700'],
   ])('whose %s is open to others (mode %s) comes with a warning', async (name, mode, advice) => {
     await chmod(join(dir, name), Number.parseInt(mode, 8));
     expect((await load()).warnings).toEqual([expect.stringContaining(advice)]);

@@ -105,6 +105,26 @@ describe('key create', () => {
   });
 });
 
+describe('a folder that cannot be made or read as a file is said in a line', () => {
+  test.each([
+    ['create', [...WHO, '--keys', '/proc/x'], '/proc/x'],
+    ['import', ['.'], '. is a folder, expected a file'],
+    ['create', [...WHO, '--passphrase-file', '.'], 'is a folder, expected a file'],
+  ])('key %s %j', (name, args, reason) => {
+    const { status, out, talk } = key([name, ...args]);
+    expect({ status, out }).toEqual({ status: 1, out: '' });
+    expect(talk).toMatch(/^bootdepot: .+\n$/);
+    expect(talk).toContain(reason);
+  });
+});
+
+test('what a killed process left of a secret is removed by the next one that writes a key', () => {
+  mkdirSync(join(folder, 'keys'));
+  writeFileSync(join(folder, 'keys/.bootdepot-999999999-aaaaaaaaaaaa.tmp'), 'secret');
+  expect(key(['create', ...WHO])).toMatchObject({ status: 0 });
+  expect(readdirSync(join(folder, 'keys')).filter((name) => name.startsWith('.'))).toEqual([]);
+});
+
 describe('the passphrase', () => {
   test.each([
     ['a file', ['--passphrase-file', 'pass'], {}],

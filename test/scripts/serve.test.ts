@@ -206,6 +206,12 @@ describe('wrong use is one line and a status', () => {
     [['serve', '--listen', '192.0.2.1:0'], 1, '192.0.2.1:0 is not an address of this machine'],
     [['serve', '--assets', '/dev/null'], 1, '/dev/null is not a folder'],
     [['serve', '--assets', '/proc/nope'], 1, '/proc/nope'],
+    [
+      ['serve', '--assets', '.'],
+      2,
+      'the keys in keys lie in the assets folder ., where everything is served',
+    ],
+    [['serve', '--assets', 'keys'], 2, 'the keys in keys lie in the assets folder keys'],
   ])('%j', (args, status, message) => {
     const result = bootdepot(...args);
     expect(result.stderr).toContain(message);
