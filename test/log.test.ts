@@ -53,6 +53,30 @@ describe('what clients send', () => {
   });
   afterAll(() => depot.remove());
 
+  test.each([
+    ['no request', 'GARBAGE\r\n\r\n', 400, { msg: 'unreadable request refused' }],
+    [
+      'headers without end',
+      `GET / HTTP/1.1\r\nHost: a\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`,
+      431,
+      { msg: 'unreadable request refused' },
+    ],
+    ['a tunnel', 'CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n', 405, { msg: 'unreadable request refused' }],
+    ['no Host', 'GET /nohost HTTP/1.1\r\nConnection: close\r\n\r\n', 400, { path: '/nohost' }],
+  ])('is answered, logged and counted, be it %s', async (_, text, status, line) => {
+    const count = async () => {
+      const metrics = await (await fetch(`http://127.0.0.1:${depot.port}/metrics`)).text();
+      return [...metrics.matchAll(/^bootdepot_requests_total\{.*status="4xx".*\} (\d+)$/gm)].reduce(
+        (sum, [, value]) => sum + Number(value),
+        0,
+      );
+    };
+    const before = await count();
+    expect(await exchange(depot.port, text)).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+    expect(depot.log()).toContainEqual(expect.objectContaining({ ...line, status }));
+    expect(await count()).toBe(before + 1);
+  });
+
   test('cannot steer the terminal of whoever reads the log, nor add members to a line', async () => {
     const agent = '\x9b31m"}\\ ,"status":999 \x85end';
     const request = `GET /healthz HTTP/1.1\r\nHost: a\r\nUser-Agent: ${agent}\r\nConnection: close\r\n\r\n`;

@@ -5,7 +5,7 @@
 import { realpathSync, type Stats, statSync } from 'node:fs';
 import { opendir, realpath } from 'node:fs/promises';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { SymlinkPolicy } from '../disk/safe-path.js';
+import { isServedName, type SymlinkPolicy } from '../disk/safe-path.js';
 import { isInside } from '../disk/walk.js';
 import { fileError } from '../errors.js';
 import { type SignatureState, signatureStateOf } from './signature-state.js';
@@ -37,7 +37,7 @@ const SLICE_MS = 1;
 
 /**
  * Reads the names of a folder, then yields its entries in batches as fast as they are taken. Dot files, devices,
- * fifos, sockets, links that lead nowhere, and what vanishes in the meantime are left out.
+ * fifos, sockets, names that are never served, links that lead nowhere, and what vanishes in the meantime are left out.
  *
  * @returns when the names are known: a folder that cannot be read fails before anything is written
  * @throws DepotError `NOT_FOUND`, `ACCESS_DENIED`, `BUSY`
@@ -63,7 +63,7 @@ async function readNames({ path, root, symlinks }: ListedFolder): Promise<Names>
   const folders: string[] = [];
   const files: string[] = [];
   for await (const entry of await opendir(path, { bufferSize: NAMES_AT_ONCE })) {
-    if (entry.name.startsWith('.')) continue;
+    if (!isServedName(entry.name)) continue;
     const kind = entry.isSymbolicLink() ? lookAt(`${path}/${entry.name}`, mayFollow) : entry;
     if (kind?.isDirectory()) folders.push(entry.name);
     else if (kind?.isFile()) files.push(entry.name);

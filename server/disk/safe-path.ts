@@ -49,9 +49,13 @@ function decodeOnce(path: string): string {
 }
 
 function checkedName(name: string): string {
-  if (name.startsWith('.')) throw new DepotError('NOT_FOUND', 'names that begin with a dot are not served');
-  if (name.includes('\\')) throw new DepotError('NOT_FOUND', 'names with a backslash are not served');
-  return name;
+  if (isServedName(name)) return name;
+  throw new DepotError('NOT_FOUND', 'names that begin with a dot, or hold a backslash, are not served');
+}
+
+/** Whether a file or folder of that name is ever served, by its name alone. */
+export function isServedName(name: string): boolean {
+  return !name.startsWith('.') && !name.includes('\\');
 }
 
 /** Where a path ended, after all links. */

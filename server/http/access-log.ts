@@ -1,6 +1,8 @@
 /** What each request leaves behind when its answer has gone: one line in the log, one count in the metrics. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
 import type { Log, Metrics } from '../index.js';
+import type { OnUnreadable } from './refusals.js';
 import { finalRequestIdOf } from './request-id.js';
 
 /** Notes a request when it comes; what it returns is to be called once, when the answer has ended or was cut. */
@@ -33,6 +35,16 @@ export function createObserver(log: Log, metrics: Metrics, lines: boolean): Obse
         `"id":"${finalRequestIdOf(req)}","method":${quote(method)},"path":${quote(path)},"status":${status},"bytes":${bytes},"ms":${passedMs.toFixed(1)},"remote":"${remote}","agent":${quote(agent)}${end}`,
       );
     };
+  };
+}
+
+/** The same for answers to what could not be read as a request: nothing but the status and the peer is known. */
+export function observeUnreadable(log: Log, metrics: Metrics, lines: boolean): OnUnreadable {
+  return (status, socket) => {
+    metrics.count({ method: '', status, route: 'other', bytes: 0, seconds: 0 });
+    const remote = socket instanceof Socket ? (socket.remoteAddress ?? '') : '';
+    if (lines)
+      log.writeLine('info', `"status":${status},"remote":"${remote}","msg":"unreadable request refused"`);
   };
 }
 

@@ -13,6 +13,9 @@ export interface Validators {
   readonly lastModified: string;
 }
 
+/** How old a date must be to count as strong; the standard's own figure. */
+const STRONG_AFTER_MS = 60_000;
+
 /** An entity tag that no file has. */
 const NO_TAG = '""';
 const ENTITY_TAG = /(?:W\/)?"[\x21\x23-\x7e\x80-\xff]*"/g;
@@ -48,14 +51,19 @@ function dateField(name: string, field: string | undefined): IncomingHttpHeaders
 
 /**
  * Whether a `Range` is to be looked at under `If-Range` (section 13.1.5): only if that names exactly the current
- * version, by its strong tag or by its date.
+ * version, by its strong tag or by its date. A date is strong only when the file is sure not to have changed twice in that
+ * second (section 8.8.2.2), which for a fresh file nobody knows.
  *
  * @param ifRange - the field as Node gives it; `undefined` if it was not sent
  */
-export function allowsRange(ifRange: string | string[] | undefined, current: Validators): boolean {
+export function allowsRange(
+  ifRange: string | string[] | undefined,
+  current: Validators,
+  now: number = Date.now(),
+): boolean {
   if (ifRange === undefined) return true;
   if (typeof ifRange !== 'string') return false;
   if (ifRange === current.etag) return true;
   const time = parseHttpDate(ifRange);
-  return time !== undefined && time === parseHttpDate(current.lastModified);
+  return time !== undefined && time === parseHttpDate(current.lastModified) && now - time >= STRONG_AFTER_MS;
 }

@@ -45,13 +45,16 @@ export async function answerFile(
       await file.handle.close();
       return decision === 'answered';
     }
-    answers.transfers.send(res, file.handle, layOut(res, decision, asset.name, file.stats.size));
+    const parts = layOut(res, decision, asset.name, file.stats.size);
+    answers.transfers.send(res, file.handle, parts, file.stats);
   } catch (error) {
     await file.handle.close();
     throw error;
   }
-  if (res.statusCode === 200)
-    answers.hot?.offer(req, res, join(resolve(answers.dir), asset.name), file.stats);
+  if (res.statusCode === 200) {
+    const place = { path: join(resolve(answers.dir), asset.name), realPath: asset.path };
+    answers.hot?.offer(req, res, place, file.stats);
+  }
   return true;
 }
 

@@ -1,7 +1,7 @@
 /** What happens to a request, from the listener on: noted, perhaps refused, answered from memory or by a route. */
 import type { RequestListener } from 'node:http';
 import { type Config, createMetrics, type Log, type Metrics } from '../index.js';
-import { createObserver } from './access-log.js';
+import { createObserver, observeUnreadable } from './access-log.js';
 import { createApp } from './app.js';
 import { assetsRouter } from './assets.js';
 import { type Connections, createConnections } from './connections.js';
@@ -9,7 +9,7 @@ import { healthRouter } from './health.js';
 import { createHotFiles } from './hot-files.js';
 import { keysRouter } from './keys.js';
 import { readinessOf, type Signing } from './readiness.js';
-import { refuseRequest } from './refusals.js';
+import { type OnUnreadable, refuseRequest } from './refusals.js';
 import { loadSendfile } from './sendfile.js';
 import { createTransfers, type Transfers } from './transfers.js';
 
@@ -24,6 +24,7 @@ export interface Depot {
 /** The parts that all listeners of a depot share. */
 export interface Front {
   readonly handle: RequestListener;
+  readonly onUnreadable: OnUnreadable;
   readonly connections: Connections;
   readonly transfers: Transfers;
 }
@@ -66,7 +67,8 @@ export async function createFront({ config, log, signing }: Depot): Promise<Fron
     if (refuseRequest(req, res, connection, limits.urlLength)) return;
     if (!hot.answer(req, res)) app(req, res);
   };
-  return { handle, connections, transfers };
+  const onUnreadable = observeUnreadable(log, metrics, config.log.requests);
+  return { handle, onUnreadable, connections, transfers };
 }
 
 function addFigures(

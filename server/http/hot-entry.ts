@@ -1,14 +1,22 @@
 /** One answer that is kept: made from an answer of the slow path, sent again as it was. */
-import { constants, type Stats, statSync } from 'node:fs';
+import { constants, realpathSync, type Stats, statSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type FileVersion, sameVersion } from '../index.js';
 import { type DescriptorFile, openNow } from './descriptor-file.js';
 
+/** Where a file was found. */
+export interface HotPlace {
+  /** As it was asked for, links and all. */
+  readonly path: string;
+  /** Where that led: absolute, without links. */
+  readonly realPath: string;
+}
+
 /** One version of a file with the headers that describe it. */
 export interface HotEntry {
   /** Where the file is looked for again. */
-  readonly path: string;
+  readonly place: HotPlace;
   readonly version: FileVersion;
   /** Its bytes, if they are few; else the file is opened for each answer. */
   readonly body: Buffer | undefined;
@@ -54,9 +62,9 @@ function wireName(name: string): string {
  *
  * @param headers - from {@link headersToKeep}
  */
-export function entryOf(path: string, version: FileVersion, headers: string[], body?: Buffer): HotEntry {
+export function entryOf(place: HotPlace, version: FileVersion, headers: string[], body?: Buffer): HotEntry {
   const etag = headers[headers.indexOf('ETag') + 1];
-  return { path, version, body, etag, headers, notModifiedHeaders: withoutContent(headers) };
+  return { place, version, body, etag, headers, notModifiedHeaders: withoutContent(headers) };
 }
 
 /** Reads the bytes of one version of a small file; `undefined` if the file at `path` is another version by now. */
@@ -76,22 +84,29 @@ function withoutContent(headers: readonly string[]): string[] {
   return headers.filter((_, index) => !OF_CONTENT.has(headers[index & ~1] ?? ''));
 }
 
-/** Whether the path still leads to the version that is kept. */
-export function isCurrent(entry: HotEntry): boolean {
+/**
+ * Whether the path still leads to the version that is kept, by the same way: a folder that was moved out of the root and
+ * linked takes its files along unchanged.
+ */
+export function isCurrent({ place, version }: HotEntry): boolean {
   let stats: Stats | undefined;
   try {
-    stats = statSync(entry.path, { throwIfNoEntry: false });
+    stats = leadsThere(place) ? statSync(place.path, { throwIfNoEntry: false }) : undefined;
   } catch {
     // A folder above was closed to us or replaced: the slow path says what that means.
   }
-  return stats !== undefined && sameVersion(entry.version, stats);
+  return stats !== undefined && sameVersion(version, stats);
+}
+
+function leadsThere({ path, realPath }: HotPlace): boolean {
+  return realpathSync.native(path) === realPath;
 }
 
 /** Opens the version that is kept; `undefined` if the path does not lead to it any more. */
-export function openCurrent(entry: HotEntry): DescriptorFile | undefined {
+export function openCurrent({ place, version }: HotEntry): DescriptorFile | undefined {
   try {
-    const { file, stats } = openNow(entry.path);
-    if (sameVersion(entry.version, stats)) return file;
+    const { file, stats } = openNow(place.path);
+    if (leadsThere(place) && sameVersion(version, stats)) return file;
     file.close().catch(() => undefined);
   } catch {
     // As in isCurrent.

@@ -12,6 +12,7 @@ import type { FileVersion } from '../index.js';
 import {
   entryOf,
   type HotEntry,
+  type HotPlace,
   headersToKeep,
   isCurrent,
   openCurrent,
@@ -37,10 +38,10 @@ export interface HotFiles {
    * kept, so an answer from memory looks the same. A small file is read in its own time; what is too fresh or
    * changing is not kept.
    *
-   * @param path - the file that the request named, absolute; it is looked at again on each later request
+   * @param place - the file that the request named; it is looked at again on each later request
    * @param stats - of the open file that was sent
    */
-  offer(req: IncomingMessage, res: ServerResponse, path: string, stats: Stats): void;
+  offer(req: IncomingMessage, res: ServerResponse, place: HotPlace, stats: Stats): void;
 }
 
 /** Bounds of the memory. */
@@ -67,9 +68,9 @@ export function createHotFiles(options: HotFilesOptions = {}): HotFiles {
   const loading = new Set<string>();
   const seen = new Set<HotEntry>();
 
-  async function load(key: string, path: string, version: FileVersion, headers: string[]): Promise<void> {
-    const body = await readVersion(path, version);
-    if (body !== undefined) entries.keep(key, entryOf(path, version, headers, body));
+  async function load(key: string, place: HotPlace, version: FileVersion, headers: string[]): Promise<void> {
+    const body = await readVersion(place.path, version);
+    if (body !== undefined) entries.keep(key, entryOf(place, version, headers, body));
   }
 
   /**
@@ -94,7 +95,7 @@ export function createHotFiles(options: HotFilesOptions = {}): HotFiles {
     const file = transfers && openCurrent(entry);
     if (file === undefined) return false;
     setHeaders(res, entry);
-    transfers?.send(res, file, [{ start: 0, length: entry.version.size }]);
+    transfers?.send(res, file, [{ start: 0, length: entry.version.size }], entry.version);
     return true;
   }
 
@@ -109,16 +110,16 @@ export function createHotFiles(options: HotFilesOptions = {}): HotFiles {
       if (!answered) entries.forget(key);
       return answered;
     },
-    offer(req, res, path, stats) {
+    offer(req, res, place, stats) {
       if (req.method !== 'GET' || res.statusCode !== 200 || !isSettled(stats, now())) return;
       const key = pathOf(originalUrl(req));
       if (stats.size > maxFileBytes) {
-        if (transfers !== undefined) entries.keep(key, entryOf(path, stats, headersToKeep(res)));
+        if (transfers !== undefined) entries.keep(key, entryOf(place, stats, headersToKeep(res)));
         return;
       }
       if (loading.has(key) || loading.size === MAX_LOADING) return;
       loading.add(key);
-      load(key, path, stats, headersToKeep(res))
+      load(key, place, stats, headersToKeep(res))
         .catch(() => undefined)
         .finally(() => loading.delete(key));
     },

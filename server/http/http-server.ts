@@ -9,7 +9,7 @@ import { createServer as createTlsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Config } from '../index.js';
 import type { Connections } from './connections.js';
-import { settleOddities } from './refusals.js';
+import { type OnUnreadable, settleOddities } from './refusals.js';
 import type { KeyPair } from './tls.js';
 
 /** What a server is made of. */
@@ -17,6 +17,7 @@ export interface HttpServerOptions {
   readonly limits: Config['limits'];
   readonly connections: Connections;
   readonly handle: RequestListener;
+  readonly onUnreadable: OnUnreadable;
   /** Called for each new connection, before anything is read from it. */
   readonly sawConnection: () => void;
   /** For TLS; without it the server is plain. */
@@ -40,6 +41,8 @@ const KEEPALIVE_PROBE_MS = 60_000;
 export function createHttpServer(options: HttpServerOptions): Server {
   const { limits, connections, keyPair } = options;
   const settings: ServerOptions = {
+    // Refused with the others, by a route's own words and with a line in the log.
+    requireHostHeader: false,
     maxHeaderSize: limits.headerSize,
     headersTimeout: limits.headerTime,
     requestTimeout: Math.max(REQUEST_MS, limits.headerTime),
@@ -57,6 +60,6 @@ export function createHttpServer(options: HttpServerOptions): Server {
   server.on(keyPair === undefined ? 'connection' : 'secureConnection', (socket: Socket) =>
     connections.opened(socket),
   );
-  settleOddities(server, connections);
+  settleOddities(server, connections, options.onUnreadable);
   return server;
 }

@@ -134,6 +134,10 @@ export class KernelSends {
       return false;
     }
     const count = Math.min(this.#sliceBytes, transfer.remaining);
+    if (!transfer.mayLeave(count)) {
+      transfer.cut();
+      return false;
+    }
     const sent = this.#sendfile(socket, transfer.file.fd, transfer.position, count);
     if (typeof sent === 'number' && sent > 0) return this.#afterSlice(transfer, sent, count);
     if (sent === 'full') this.#writeThrough(transfer);
@@ -186,7 +190,8 @@ function readyDescriptor(transfer: Transfer): number | undefined {
 /** Fills a small buffer from the current piece, out of the page cache. Cuts the transfer if so much is not there any more. */
 function fill(bytes: Buffer, transfer: Transfer): boolean {
   try {
-    if (readSync(transfer.file.fd, bytes, 0, bytes.length, transfer.position) === bytes.length) {
+    const count = readSync(transfer.file.fd, bytes, 0, bytes.length, transfer.position);
+    if (count === bytes.length && transfer.mayLeave(count)) {
       transfer.advance(bytes.length);
       return true;
     }

@@ -1,7 +1,8 @@
 /** Opening listeners: TCP addresses, socket files, and sockets that systemd opened. */
-import { lstat, rm } from 'node:fs/promises';
+import { lstat, rm, stat } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import { connect, type ListenOptions, Server as NetServer } from 'node:net';
+import { dirname } from 'node:path';
 import { DepotError, fileError, type Listener, systemCode } from '../index.js';
 import type { InheritedSocket } from './socket-activation.js';
 
@@ -42,6 +43,10 @@ async function listenOn(server: Server, target: ListenOptions | { fd: number }, 
 
 /** A socket file that nobody answers on was left by a process that was killed; it is taken over. */
 async function listenOnFile(server: Server, path: string, what: string): Promise<void> {
+  // Node says of a missing folder that access to it is denied.
+  await stat(dirname(path)).catch((error: unknown) => {
+    throw listenError(error, what);
+  });
   // Whoever may reach 127.0.0.1 may reach this as well.
   const target = { path, readableAll: true, writableAll: true };
   try {
@@ -71,7 +76,7 @@ async function isLeftOver(path: string): Promise<boolean> {
 
 const REASONS: Readonly<Record<string, string>> = {
   EADDRINUSE: 'is taken by another program: stop that one, or choose another with --listen',
-  EACCES: 'may not be used by this user: ports below 1024 need CAP_NET_BIND_SERVICE or a systemd socket',
+  EACCES: 'may not be used by this user (ports below 1024 need CAP_NET_BIND_SERVICE or a systemd socket)',
   EADDRNOTAVAIL: 'is not an address of this machine',
   EAFNOSUPPORT: 'is of a kind that this machine does not have',
   ENOTFOUND: 'names a host that cannot be found',

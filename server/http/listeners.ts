@@ -92,6 +92,7 @@ function makeServer(
     limits: config.limits,
     connections: front.connections,
     handle: front.handle,
+    onUnreadable: front.onUnreadable,
     sawConnection: () => front.transfers.sawConnection(),
     keyPair: place.tls ? keyPair : undefined,
   });

@@ -74,11 +74,13 @@ async function read(transfer: Transfer, pool: BufferPool, quick: boolean): Promi
   }
   const buffer = pool.take(quick && transfer.remaining > SMALL_BYTES);
   const length = Math.min(buffer.length, transfer.remaining);
-  const position = transfer.position;
-  transfer.advance(length);
+  const { position } = transfer;
   try {
     const { bytesRead } = await transfer.file.read({ buffer, position, length });
-    if (bytesRead === length) return { bytes: buffer.subarray(0, length), buffer };
+    if (bytesRead === length && transfer.mayLeave(length)) {
+      transfer.advance(length);
+      return { bytes: buffer.subarray(0, length), buffer };
+    }
   } catch {
     // The file cannot be read to its end: the same as a file that became shorter.
   }

@@ -29,6 +29,8 @@ export function refuseRequest(
     answerPlainText(res, 503, 'too many connections, try again');
   } else if ((req.url?.length ?? 0) > urlLength) {
     answerPlainText(res, 414, 'uri too long');
+  } else if (req.httpVersion === '1.1' && req.headers.host === undefined) {
+    answerPlainText(res, 400, 'a Host header is needed');
   } else if (req.headers.expect !== undefined && req.headers.expect.toLowerCase() !== '100-continue') {
     answerPlainText(res, 417, 'expectation failed');
   } else {
@@ -36,6 +38,9 @@ export function refuseRequest(
   }
   return true;
 }
+
+/** Told of an answer that no request stands for: what it answers could not be read as one. */
+export type OnUnreadable = (status: number, socket: Duplex) => void;
 
 /**
  * Settles what reaches a server beside plain requests.
@@ -48,7 +53,7 @@ export function refuseRequest(
  *
  * @param connections - know whether an answer is under way
  */
-export function settleOddities(server: Server, connections: Connections): void {
+export function settleOddities(server: Server, connections: Connections, onUnreadable: OnUnreadable): void {
   const closing = new WeakSet<Duplex>();
   const asRequest = (req: IncomingMessage, res: ServerResponse) => void server.emit('request', req, res);
   server.on('checkContinue', asRequest);
@@ -56,13 +61,18 @@ export function settleOddities(server: Server, connections: Connections): void {
   server.on('connect', (_req: IncomingMessage, socket: Duplex) => {
     socket.on('error', () => socket.destroy());
     endWith(socket, '405 Method Not Allowed', '\r\nAllow: GET, HEAD');
+    onUnreadable(405, socket);
   });
   server.on('clientError', (error: Error, socket: Duplex) => {
     const status = statusOf(systemCode(error));
     if (closing.has(socket)) return;
     closing.add(socket);
-    if (status === undefined || !socket.writable || connections.isPending(socket)) socket.destroy();
-    else endWith(socket, status);
+    if (status === undefined || !socket.writable || connections.isPending(socket)) {
+      socket.destroy();
+    } else {
+      endWith(socket, status);
+      onUnreadable(Number.parseInt(status, 10), socket);
+    }
   });
 }
 

@@ -1,10 +1,21 @@
 /** One answer with a file body: where it stands, and how it ends. */
+import { fstatSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import type { FileVersion } from '../index.js';
 import type { ReadableFile } from './descriptor-file.js';
 
 /** A piece of a body: bytes as they are, or a piece of the open file. */
 export type BodyPart = Uint8Array | { readonly start: number; readonly length: number };
+
+/** What changes when a file is written to, and not when it gets another name or other rights. */
+export type WrittenVersion = Pick<FileVersion, 'size' | 'mtimeMs'>;
+
+/** An open file, and what its answer was described from. */
+export interface DescribedFile {
+  readonly file: ReadableFile;
+  readonly version?: WrittenVersion | undefined;
+}
 
 /** Figures that all transfers of a process add to. */
 export interface TransferTotals {
@@ -29,16 +40,23 @@ export class Transfer {
   ended = false;
   /** Whether the headers, and whatever was written with them, have gone to the kernel. */
   headersLeft = false;
+  readonly #version: WrittenVersion | undefined;
   readonly #parts: readonly BodyPart[];
   readonly #totals: TransferTotals;
   #nextPart = 0;
   #afterWrite: (() => void) | undefined;
 
   /** @param parts - what the body consists of, in order; `Content-Length` must already say their sum */
-  constructor(res: ServerResponse, file: ReadableFile, parts: readonly BodyPart[], totals: TransferTotals) {
+  constructor(
+    res: ServerResponse,
+    { file, version }: DescribedFile,
+    parts: readonly BodyPart[],
+    totals: TransferTotals,
+  ) {
     this.res = res;
     this.socket = res.req.socket;
     this.file = file;
+    this.#version = version;
     this.#parts = parts;
     this.#totals = totals;
     totals.open += 1;
@@ -68,6 +86,16 @@ export class Transfer {
   /** Whether nothing follows the current piece. */
   get onLastPart(): boolean {
     return this.#nextPart === this.#parts.length;
+  }
+
+  /**
+   * Whether the next bytes of the current piece may leave: its last ones only if nobody has written to the file since it
+   * was described, so that no client takes a mixture of old and new bytes for the whole.
+   */
+  mayLeave(bytes: number): boolean {
+    if (bytes < this.remaining || this.#version === undefined) return true;
+    const { size, mtimeMs } = fstatSync(this.file.fd);
+    return size === this.#version.size && mtimeMs === this.#version.mtimeMs;
   }
 
   /** Notes that bytes of the current piece were read or sent. */

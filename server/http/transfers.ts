@@ -4,7 +4,7 @@ import type { ReadableFile } from './descriptor-file.js';
 import { KernelSends, type TurnOptions } from './kernel-sends.js';
 import { createPooledReads } from './pooled-reads.js';
 import { plainDescriptor, type Sendfile } from './sendfile.js';
-import { type BodyPart, Transfer } from './transfer.js';
+import { type BodyPart, Transfer, type WrittenVersion } from './transfer.js';
 
 export type { BodyPart } from './transfer.js';
 
@@ -18,8 +18,9 @@ export interface Transfers {
    *
    * @param file - one open file for the whole answer, a `FileHandle` for example; the transfer owns it from here on
    * @param parts - pieces must lie inside the file
+   * @param version - of the file when it was described; one that is written to while it is sent is cut before its end
    */
-  send(res: ServerResponse, file: ReadableFile, parts: readonly BodyPart[]): void;
+  send(res: ServerResponse, file: ReadableFile, parts: readonly BodyPart[], version?: WrittenVersion): void;
   /** To be called for each new connection: newcomers are accepted before files flow on. */
   sawConnection(): void;
   /** Answers under way. */
@@ -40,9 +41,9 @@ export function createTransfers({ sendfile, ...turns }: TransfersOptions = {}): 
   const pooledReads = createPooledReads();
   const kernelSends = sendfile && new KernelSends(sendfile, pooledReads, turns);
   return {
-    send(res, file, parts) {
+    send(res, file, parts, version) {
       if (!res.headersSent) res.setHeader('Content-Length', bodyLength(parts));
-      const transfer = new Transfer(res, file, parts, totals);
+      const transfer = new Transfer(res, { file, version }, parts, totals);
       if (res.req.method === 'HEAD') transfer.complete();
       else if (kernelSends && plainDescriptor(transfer.socket) !== undefined) kernelSends.start(transfer);
       else pooledReads(transfer);

@@ -64,6 +64,7 @@ describe('a listing', () => {
 
   test('leaves out what is never served', async () => {
     writeFileSync(join(root, '.hidden'), '');
+    writeFileSync(join(root, 'back\\slash'), '');
     mkdirSync(join(root, '.git'));
     spawnSync('mkfifo', [join(root, 'fifo')]);
     symlinkSync('nowhere', join(root, 'broken'));

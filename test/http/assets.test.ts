@@ -410,7 +410,7 @@ describe('the memory for small files', () => {
     const offered: string[] = [];
     const hot: HotFiles = {
       answer: () => false,
-      offer: (req, res, path, stats) =>
+      offer: (req, res, { path }, stats) =>
         offered.push(`${req.method} ${res.statusCode} ${path.slice(dir.length)} ${stats.size}`),
     };
     return { offered, hot };

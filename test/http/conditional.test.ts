@@ -44,3 +44,9 @@ test.each([
 ])('If-Range %p allows a range: %p', (field, allowed) => {
   expect(allowsRange(field, CURRENT)).toBe(allowed);
 });
+
+test('If-Range with the date of a fresh file allows no range: it may have changed twice in that second', () => {
+  const time = Date.parse(DATE);
+  expect(allowsRange(DATE, CURRENT, time + 59_000)).toBe(false);
+  expect(allowsRange(DATE, CURRENT, time + 60_000)).toBe(true);
+});

@@ -309,6 +309,22 @@ describe('a changed file is noticed by the next request', () => {
     await rm(outside, { recursive: true });
   });
 
+  test('a folder that was moved out of the root and linked is not', async () => {
+    await listen();
+    await mkdir(join(folder, 'sub/deep'), { recursive: true });
+    const outside = await mkdtemp(join(tmpdir(), 'bootdepot-outside-'));
+    await put('sub/deep/small', 'inside');
+    await put('sub/deep/large', Buffer.alloc(200_000));
+    const one = await client();
+    for (const name of ['small', 'large']) await warm(one, `/assets/sub/deep/${name}`);
+    await rename(join(folder, 'sub/deep'), join(outside, 'deep'));
+    await symlink(join(outside, 'deep'), join(folder, 'sub/deep'));
+    for (const name of ['small', 'large']) {
+      expect((await one.get(`/assets/sub/deep/${name}`)).status).toBe(404);
+    }
+    await rm(outside, { recursive: true });
+  });
+
   test('a file written a moment ago is not kept yet', async () => {
     let nowMs = 0;
     await listen({ now: () => nowMs });

@@ -55,7 +55,10 @@ describe('listeners', () => {
   test.each([
     ['192.0.2.1:0', '192.0.2.1:0 is not an address of this machine'],
     ['no-such-host.invalid:0', /^no-such-host\.invalid:0 names a host that cannot be found/],
-    ['unix:/no/such/folder/depot.sock', 'unix:/no/such/folder/depot.sock '],
+    [
+      'unix:/no/such/folder/depot.sock',
+      'unix:/no/such/folder/depot.sock lies in a folder that does not exist',
+    ],
   ])('%s cannot be listened on, and the message says why', async (listen, message) => {
     await expect(start({ settings: { listen: [listen] } })).rejects.toThrow(message);
   });

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { readdirSync, readlinkSync } from 'node:fs';
-import { mkdtemp, open, rename, rm, truncate, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, open, rename, rm, truncate, utimes, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -38,8 +38,8 @@ async function answer(req: IncomingMessage, res: ServerResponse): Promise<void> 
     return;
   }
   const file = await open(join(folder, req.url ?? ''));
-  const { size } = await file.stat();
-  transfers.send(res, file, partsOf(size));
+  const stats = await file.stat();
+  transfers.send(res, file, partsOf(stats.size), stats);
 }
 
 async function listen(sendfile: Sendfile | undefined): Promise<void> {
@@ -259,6 +259,34 @@ describe.each(ways)('by %s', (_name, sendfile) => {
     await replacing;
     expect([...seen].filter((digest) => !known.has(digest))).toEqual([]);
   });
+});
+
+test.each([
+  ['sendfile', kernel],
+  ['pooled reads', undefined],
+])('a file that is overwritten in place while it is sent is cut before its end: %s', async (_, sendfile) => {
+  await listen(sendfile);
+  await file('image', 32 * MIB);
+  await utimes(join(folder, 'image'), 1_600_000_000, 1_600_000_000);
+  const one = await client();
+  one.send(request('/image'));
+  await until(() => transfers.bytes > 0);
+  const overwritten = await open(join(folder, 'image'), 'r+');
+  await overwritten.write(Buffer.alloc(MIB, 'new'), 0, MIB, 30 * MIB);
+  await overwritten.close();
+  await expect(one.answer()).rejects.toThrow('ended early');
+  await until(() => openFiles() === 0);
+});
+
+test('a file that gets another name and other rights while it is sent arrives whole', async () => {
+  await listen(kernel);
+  const digest = await file('image', 32 * MIB);
+  const one = await client();
+  one.send(request('/image'));
+  await until(() => transfers.bytes > 0);
+  await chmod(join(folder, 'image'), 0o600);
+  await rename(join(folder, 'image'), join(folder, 'renamed'));
+  expect((await one.answer()).sha256).toBe(digest);
 });
 
 describe('a file that sendfile cannot take', () => {
