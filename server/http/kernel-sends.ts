@@ -149,6 +149,7 @@ export class KernelSends {
   #afterSlice(transfer: Transfer, sent: number, asked: number): boolean {
     transfer.advance(sent);
     transfer.count(sent);
+    if (completeIfDone(transfer)) return false;
     if (sent === asked) return true;
     this.#writeThrough(transfer);
     return false;
@@ -161,9 +162,16 @@ export class KernelSends {
     if (!fill(bytes, transfer)) return;
     transfer.write(bytes, () => {
       if (this.#sparePieces.length < SPARE_PIECES) this.#sparePieces.push(piece);
-      this.#enqueue(transfer);
+      if (!completeIfDone(transfer)) this.#enqueue(transfer);
     });
   }
+}
+
+/** Ends an answer with its last byte: whoever has it may ask again at once, and is not to wait for the queue. */
+function completeIfDone(transfer: Transfer): boolean {
+  if (transfer.remaining > 0 || !transfer.onLastPart) return false;
+  transfer.complete();
+  return true;
 }
 
 /** Whether the headers are still to be sent and the current piece is the whole body and small. */

@@ -42,8 +42,8 @@ async function answer(req: IncomingMessage, res: ServerResponse): Promise<void> 
   transfers.send(res, file, partsOf(stats.size), stats);
 }
 
-async function listen(sendfile: Sendfile | undefined): Promise<void> {
-  transfers = createTransfers({ sendfile });
+async function listen(sendfile: Sendfile | undefined, budgetMs = 1): Promise<void> {
+  transfers = createTransfers({ sendfile, budgetMs });
   server = createServer((req, res) => void answer(req, res));
   server.on('connection', () => transfers.sawConnection());
   server.listen(0, '127.0.0.1');
@@ -302,6 +302,28 @@ describe('a file that sendfile cannot take', () => {
     await expect((await client()).get('/large')).rejects.toThrow('ended early');
     await until(() => openFiles() === 0);
   });
+});
+
+test('an answer ends with its last byte, and not when its turn comes again', async () => {
+  if (kernel === undefined) return;
+  const size = 2 * MIB;
+  const ended: (boolean | undefined)[] = [];
+  let response: ServerResponse | undefined;
+  await listen((socket, descriptor, position, count) => {
+    const sent = kernel(socket, descriptor, position, count);
+    if (typeof sent === 'number' && position + sent === size) {
+      process.nextTick(() => ended.push(response?.writableEnded));
+    }
+    return sent;
+  }, 0);
+  server.on('request', (_, res) => {
+    response = res;
+  });
+  await file('image', size);
+  const one = await client();
+  for (let count = 0; count < 20; count += 1) await one.get('/image');
+  expect(ended.length).toBeGreaterThan(0);
+  expect(ended).not.toContain(false);
 });
 
 test('newcomers go before files only so often: files flow on under endless connections', async () => {
