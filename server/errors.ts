@@ -12,19 +12,24 @@ interface Outcome {
   readonly text: string;
   /** Exit status of a command that ends with this error: 1 failed, 2 wrong use, 3 partial, 130 interrupted. */
   readonly exit: 1 | 2 | 3 | 130;
+  /** Its code under `/v2/`, where that is not `UNKNOWN` (OCI distribution specification, "Error Codes"). */
+  readonly oci?: string;
 }
 
 const OUTCOMES = {
-  ACCESS_DENIED: { status: 403, text: 'forbidden', exit: 1 },
+  ACCESS_DENIED: { status: 403, text: 'forbidden', exit: 1, oci: 'DENIED' },
   ACI_INVALID: { status: 422, text: 'not a valid ACI', exit: 1 },
   ADDRESS_UNAVAILABLE: { status: 500, text: 'internal error', exit: 1 },
   ARCHIVE_INVALID: { status: 422, text: 'not a valid archive', exit: 1 },
   BAD_REQUEST: { status: 400, text: 'bad request', exit: 2 },
-  BUSY: { status: 503, text: 'busy, try again', exit: 1 },
+  BLOB_UNKNOWN: { status: 404, text: 'not found', exit: 1, oci: 'BLOB_UNKNOWN' },
+  BLOB_UPLOAD_UNKNOWN: { status: 404, text: 'not found', exit: 1, oci: 'BLOB_UPLOAD_UNKNOWN' },
+  BUSY: { status: 503, text: 'busy, try again', exit: 1, oci: 'UNAVAILABLE' },
   CERTIFICATE_INVALID: { status: 500, text: 'internal error', exit: 1 },
   CHECK_FAILED: { status: 500, text: 'internal error', exit: 1 },
   CONFIG_INVALID: { status: 500, text: 'internal error', exit: 2 },
-  DISK_FULL: { status: 507, text: 'no space left', exit: 1 },
+  DIGEST_INVALID: { status: 400, text: 'bad request', exit: 1, oci: 'DIGEST_INVALID' },
+  DISK_FULL: { status: 507, text: 'no space left', exit: 1, oci: 'UNAVAILABLE' },
   FILE_CHANGED: { status: 503, text: 'busy, try again', exit: 1 },
   FILE_EXISTS: { status: 409, text: 'already exists', exit: 1 },
   INTERRUPTED: { status: 503, text: 'busy, try again', exit: 130 },
@@ -32,11 +37,21 @@ const OUTCOMES = {
   KEY_EXISTS: { status: 500, text: 'internal error', exit: 1 },
   KEY_MISSING: { status: 404, text: 'not found', exit: 1 },
   KEY_UNUSABLE: { status: 500, text: 'internal error', exit: 1 },
-  METHOD_NOT_ALLOWED: { status: 405, text: 'method not allowed', exit: 2 },
-  NOT_FOUND: { status: 404, text: 'not found', exit: 1 },
+  MANIFEST_BLOB_UNKNOWN: { status: 400, text: 'bad request', exit: 1, oci: 'MANIFEST_BLOB_UNKNOWN' },
+  MANIFEST_INVALID: { status: 400, text: 'bad request', exit: 1, oci: 'MANIFEST_INVALID' },
+  MANIFEST_TOO_LARGE: { status: 413, text: 'too large', exit: 1, oci: 'SIZE_INVALID' },
+  MANIFEST_UNKNOWN: { status: 404, text: 'not found', exit: 1, oci: 'MANIFEST_UNKNOWN' },
+  METHOD_NOT_ALLOWED: { status: 405, text: 'method not allowed', exit: 2, oci: 'UNSUPPORTED' },
+  NAME_INVALID: { status: 400, text: 'bad request', exit: 2, oci: 'NAME_INVALID' },
+  NAME_UNKNOWN: { status: 404, text: 'not found', exit: 1, oci: 'NAME_UNKNOWN' },
+  NOT_FOUND: { status: 404, text: 'not found', exit: 1, oci: 'NAME_UNKNOWN' },
+  PAGINATION_NUMBER_INVALID: { status: 400, text: 'bad request', exit: 2, oci: 'PAGINATION_NUMBER_INVALID' },
   PARTIAL: { status: 500, text: 'internal error', exit: 3 },
   PASSPHRASE_WRONG: { status: 500, text: 'internal error', exit: 1 },
+  RANGE_INVALID: { status: 416, text: 'range not satisfiable', exit: 1, oci: 'BLOB_UPLOAD_INVALID' },
   SIGNATURE_INVALID: { status: 500, text: 'internal error', exit: 1 },
+  SIZE_INVALID: { status: 400, text: 'bad request', exit: 1, oci: 'SIZE_INVALID' },
+  TAG_INVALID: { status: 400, text: 'bad request', exit: 2, oci: 'TAG_INVALID' },
   USAGE: { status: 400, text: 'bad request', exit: 2 },
 } as const satisfies Record<string, Outcome>;
 
@@ -51,16 +66,24 @@ export class DepotError extends Error {
   override readonly name = 'DepotError';
   readonly code: ErrorCode;
   readonly facts: ErrorFacts;
+  /** More of the same kind: a manifest may lack several blobs. */
+  readonly others: readonly DepotError[];
 
   /**
    * @param code - stable name, a key of the one table of outcomes
    * @param message - what was wrong, what was expected, what to do; may name local paths
    * @param facts - the same as values
    */
-  constructor(code: ErrorCode, message: string, facts: ErrorFacts = {}, options?: { cause?: unknown }) {
-    super(message, options);
+  constructor(
+    code: ErrorCode,
+    message: string,
+    facts: ErrorFacts = {},
+    options: { cause?: unknown; others?: readonly DepotError[] } = {},
+  ) {
+    super(message, 'cause' in options ? { cause: options.cause } : undefined);
     this.code = code;
     this.facts = facts;
+    this.others = options.others ?? [];
   }
 }
 

@@ -24,6 +24,8 @@ export { type OpenFile, openRegularFile, parsePath } from './disk/safe-path.js';
 export { DepotError, fileError, outcomeOf, systemCode } from './errors.js';
 export { createLog, type Log, type Logger } from './log.js';
 export { createMetrics, type Metrics } from './metrics.js';
+export { algorithmOf, type Digest, hexOf, isAlgorithm, parseDigest } from './oci/digest.js';
+export { parseReference, parseRepositoryName, parseTag, type RepositoryName } from './oci/reference.js';
 export type { Certificate } from './openpgp/certificate.js';
 export { armorSignature, type HashName, signHashed } from './openpgp/detached.js';
 export type { KeyReport } from './openpgp/inspect-keys.js';
@@ -41,6 +43,11 @@ export type { AskPassphrase } from './openpgp/secret-key.js';
 export { loadSigningKey, type SigningKey } from './openpgp/signing-key.js';
 export { parseUserId, splitUserId, type UserId } from './openpgp/user-id.js';
 export { parseDetachedSignature, verifyHashed } from './openpgp/verify.js';
+
+export type { Content, StoredContent } from './registry/content.js';
+export { MAX_MANIFEST_BYTES } from './registry/manifests.js';
+export { openRegistry, type Registry } from './registry/open-registry.js';
+export type { UploadPart } from './registry/uploads.js';
 
 export const createSigningKey = onFirstCall(
   async () => (await import('./openpgp/key-store.js')).createSigningKey,

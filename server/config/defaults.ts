@@ -12,6 +12,7 @@ export const CONFIG_DEFAULTS = {
   keys: { dir: 'keys' },
   data: { dir: 'data' },
   sign: { auto: false, hash: 'sha512' },
+  registry: { write: 'loopback', delete: false },
   tls: {},
   transfers: { sendfile: true, memory: '32MiB' },
   log: { level: 'info', format: 'auto', requests: true },

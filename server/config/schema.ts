@@ -70,6 +70,7 @@ export const CONFIG_SCHEMA = z.strictObject({
     hash: oneOf('sha256', 'sha512'),
     passphraseFile: path('a file').optional(),
   }),
+  registry: z.strictObject({ write: oneOf('loopback', 'anyone'), delete: flag() }),
   tls: z.strictObject({
     cert: path('a PEM file').optional(),
     key: path('a PEM file').optional(),

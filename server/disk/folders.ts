@@ -2,7 +2,7 @@
 import { mkdir, readdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { DepotError, fileError, systemCode } from '../errors.js';
-import { removeStaleTemporaries } from './atomic-file.js';
+import { removeStaleTemporaries, syncFolder } from './atomic-file.js';
 
 /**
  * Makes a folder and those above it.
@@ -45,4 +45,28 @@ export async function sweepTemporaries(root: string): Promise<number> {
     removed += await removeStaleTemporaries(here).catch(() => 0);
   }
   return removed;
+}
+
+/**
+ * Makes a folder and those above it, and makes their names durable: a crash does not take a file that was synced into it.
+ *
+ * @throws DepotError `ACCESS_DENIED`, `DISK_FULL`, `IO_FAILED`
+ */
+export async function makeDurableFolder(path: string): Promise<void> {
+  if (!(await makeOne(path))) return;
+  await syncFolder(dirname(path));
+}
+
+/** @returns whether it was not there before */
+async function makeOne(path: string): Promise<boolean> {
+  try {
+    await mkdir(path);
+    return true;
+  } catch (error) {
+    const code = systemCode(error);
+    if (code === 'EEXIST') return false;
+    if (code !== 'ENOENT' || dirname(path) === path) throw fileError(error, path);
+    await makeDurableFolder(dirname(path));
+    return makeOne(path);
+  }
 }

@@ -1,6 +1,7 @@
 /** What happens to a request, from the listener on: noted, perhaps refused, answered from memory or by a route. */
 import type { RequestListener } from 'node:http';
-import { type Config, createMetrics, type Log, type Metrics } from '../index.js';
+import { join } from 'node:path';
+import { type Config, createMetrics, type Log, type Metrics, openRegistry } from '../index.js';
 import { createObserver, observeUnreadable } from './access-log.js';
 import { createApp } from './app.js';
 import { assetsRouter } from './assets.js';
@@ -10,6 +11,8 @@ import { createHotFiles } from './hot-files.js';
 import { keysRouter } from './keys.js';
 import { readinessOf, type Signing } from './readiness.js';
 import { type OnUnreadable, refuseRequest } from './refusals.js';
+import { createRegistryHandler } from './registry/handler.js';
+import { isRegistryUrl } from './registry/route.js';
 import { loadSendfile } from './sendfile.js';
 import { createTransfers, type Transfers } from './transfers.js';
 
@@ -38,6 +41,7 @@ export async function createFront({ config, log, signing }: Depot): Promise<Fron
     sendfile: config.transfers.sendfile ? await loadSendfile() : undefined,
   });
   const hot = createHotFiles({ maxBytes: config.transfers.memory, transfers });
+  const registry = await registryHandler(config, log, transfers);
   const app = createApp({
     logger: log.logger,
     assets: assetsRouter({
@@ -65,10 +69,19 @@ export async function createFront({ config, log, signing }: Depot): Promise<Fron
       writeDown();
     });
     if (refuseRequest(req, res, connection, limits.urlLength)) return;
-    if (!hot.answer(req, res)) app(req, res);
+    if (isRegistryUrl(req.url ?? '')) registry(req, res);
+    else if (!hot.answer(req, res)) app(req, res);
   };
   const onUnreadable = observeUnreadable(log, metrics, config.log.requests);
   return { handle, onUnreadable, connections, transfers };
+}
+
+async function registryHandler(config: Config, log: Log, transfers: Transfers): Promise<RequestListener> {
+  const registry = await openRegistry({
+    dir: join(config.data.dir, 'registry'),
+    onDamage: (digest) => log.logger.error({ digest }, 'content did not match its digest and was put aside'),
+  });
+  return createRegistryHandler({ registry, transfers, logger: log.logger, access: config.registry });
 }
 
 function addFigures(

@@ -1,0 +1,44 @@
+/** Answers of the registry: exact headers, a length always, and never an encoding or a charset. */
+import type { ServerResponse } from 'node:http';
+
+/**
+ * Answers with a body that is at hand; a HEAD gets the same headers without it.
+ *
+ * @param headers - beside the length
+ */
+export function answerBytes(
+  res: ServerResponse,
+  status: number,
+  body: Uint8Array,
+  headers: Readonly<Record<string, string>>,
+): void {
+  res.statusCode = status;
+  for (const [name, value] of Object.entries(headers)) res.setHeader(name, value);
+  res.setHeader('Content-Length', body.length);
+  res.end(res.req.method === 'HEAD' ? undefined : body);
+}
+
+/** Answers with a JSON document. */
+export function answerJson(
+  res: ServerResponse,
+  status: number,
+  document: unknown,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  answerBytes(res, status, Buffer.from(JSON.stringify(document)), {
+    'Content-Type': 'application/json',
+    ...headers,
+  });
+}
+
+/** Answers with headers alone. */
+export function answerEmpty(
+  res: ServerResponse,
+  status: number,
+  headers: Readonly<Record<string, string>>,
+): void {
+  res.statusCode = status;
+  for (const [name, value] of Object.entries(headers)) res.setHeader(name, value);
+  if (status !== 204 && status !== 304) res.setHeader('Content-Length', 0);
+  res.end();
+}

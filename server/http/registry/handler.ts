@@ -1,0 +1,93 @@
+/** Everything under `/v2/`: the address is read, the right to it is checked, one handler does the work. */
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import { DepotError, type Logger, type Registry } from '../../index.js';
+import type { Transfers } from '../transfers.js';
+import { type AccessRules, refuseUnlessAllowed } from './access.js';
+import { answerJson } from './answer.js';
+import { answerFailure } from './failure.js';
+import { getBlob, getCatalog, getManifest, getReferrers, getTags } from './pull.js';
+import {
+  appendUpload,
+  beginUpload,
+  cancelUpload,
+  deleteBlob,
+  deleteManifest,
+  finishUpload,
+  getUpload,
+  putManifest,
+} from './push.js';
+import { parseAddress, type RegistryAddress } from './route.js';
+
+/** What the registry's face is made of. */
+export interface RegistryFace {
+  readonly registry: Registry;
+  readonly transfers: Transfers;
+  readonly logger: Logger;
+  readonly access: AccessRules;
+}
+
+type Handlers = Readonly<Record<string, () => Promise<void>>>;
+
+/** What can be done at an address, by method. */
+function handlersAt(
+  address: RegistryAddress,
+  req: IncomingMessage,
+  res: ServerResponse,
+  face: RegistryFace,
+): Handlers {
+  const { registry } = face;
+  switch (address.kind) {
+    case 'base':
+      return reads(async () => answerJson(res, 200, {}));
+    case 'catalog':
+      return reads(() => getCatalog(res, address.query, registry));
+    case 'tags':
+      return reads(() => getTags(res, address.name, address.query, registry));
+    case 'referrers':
+      return reads(() => getReferrers(res, address, address.query, registry));
+    case 'blob':
+      return {
+        ...reads(() => getBlob(req, res, address, face)),
+        DELETE: () => deleteBlob(res, address, registry),
+      };
+    case 'manifest':
+      return {
+        ...reads(() => getManifest(req, res, address, face)),
+        PUT: () => putManifest(req, res, address, registry),
+        DELETE: () => deleteManifest(res, address, registry),
+      };
+    case 'uploads':
+      return { POST: () => beginUpload(req, res, address.name, address.query, registry) };
+    case 'upload':
+      return {
+        GET: () => getUpload(res, address, registry),
+        PATCH: () => appendUpload(req, res, address, registry),
+        PUT: () => finishUpload(req, res, address, registry),
+        DELETE: () => cancelUpload(res, address, registry),
+      };
+  }
+}
+
+function reads(handle: () => Promise<void>): Handlers {
+  return { GET: handle, HEAD: handle };
+}
+
+/** Makes the listener for all requests whose address is the registry's. */
+export function createRegistryHandler(face: RegistryFace): RequestListener {
+  return (req, res) => {
+    res.setHeader('Docker-Distribution-Api-Version', 'registry/2.0');
+    res.setHeader('X-Content-Type-Options', 'nosniff');
+    answer(req, res, face).catch((error: unknown) => answerFailure(res, error, face.logger));
+  };
+}
+
+async function answer(req: IncomingMessage, res: ServerResponse, face: RegistryFace): Promise<void> {
+  const address = parseAddress(req.url ?? '');
+  if (address === undefined) throw new DepotError('NOT_FOUND', 'nothing of a registry has this address');
+  refuseUnlessAllowed(req, face.access);
+  const handlers = handlersAt(address, req, res, face);
+  const handle = handlers[req.method ?? ''];
+  if (handle !== undefined) return handle();
+  res.setHeader('Allow', Object.keys(handlers).join(', '));
+  throw new DepotError('METHOD_NOT_ALLOWED', `${req.method} is not for this address`);
+}

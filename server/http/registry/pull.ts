@@ -1,0 +1,171 @@
+/** Reading from the registry: manifests, blobs, lists. */
+import { randomBytes } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import {
+  DepotError,
+  type Digest,
+  openRegularFile,
+  parseDigest,
+  parseReference,
+  parseRepositoryName,
+  type Registry,
+  type RepositoryName,
+  type StoredContent,
+} from '../../index.js';
+import { multipartBody } from '../multipart.js';
+import { contentRange, planRanges, type RangePlan } from '../ranges.js';
+import type { BodyPart, Transfers } from '../transfers.js';
+import { answerBytes, answerEmpty, answerJson } from './answer.js';
+import { pageOf } from './page.js';
+import { sendChecking } from './send-checking.js';
+
+const BYTES = 'application/octet-stream';
+
+/** What reading needs. */
+export interface PullOptions {
+  readonly registry: Registry;
+  readonly transfers: Transfers;
+}
+
+/** A GET or HEAD for a manifest: its exact bytes, under its own type whatever the client prefers. */
+export async function getManifest(
+  req: IncomingMessage,
+  res: ServerResponse,
+  address: { readonly name: string; readonly reference: string },
+  { registry }: PullOptions,
+): Promise<void> {
+  const repository = parseRepositoryName(address.name);
+  const reference = parseReference(address.reference);
+  const found = await registry.manifests.find(repository, reference);
+  if (found === undefined) {
+    throw new DepotError('MANIFEST_UNKNOWN', 'the repository has no such manifest', {
+      name: repository,
+      reference: address.reference,
+    });
+  }
+  const headers = { ...identity(found.digest), 'Content-Type': found.manifest.mediaType };
+  if (isKnown(req, found.digest)) answerEmpty(res, 304, identity(found.digest));
+  else answerBytes(res, 200, found.bytes, headers);
+}
+
+/** A GET or HEAD for a blob, whole or in pieces. Bytes that nobody has checked lately are checked before they count. */
+export async function getBlob(
+  req: IncomingMessage,
+  res: ServerResponse,
+  address: { readonly name: string; readonly digest: string },
+  options: PullOptions,
+): Promise<void> {
+  const repository = parseRepositoryName(address.name);
+  const digest = parseDigest(address.digest);
+  const found = await options.registry.blobs.find(repository, digest);
+  if (found === undefined) throw unknownBlob(repository, digest);
+  if (isKnown(req, digest)) return answerEmpty(res, 304, identity(digest));
+  for (const [name, value] of Object.entries(identity(digest))) res.setHeader(name, value);
+  res.setHeader('Accept-Ranges', 'bytes');
+  res.setHeader('Content-Type', BYTES);
+  const plan = req.method === 'HEAD' ? 'whole' : planRanges(req.headers.range, found.stats.size);
+  if (plan === 'unsatisfiable') return answerUnsatisfiable(res, found.stats.size);
+  await sendBlob(res, found, plan, options);
+}
+
+async function sendBlob(
+  res: ServerResponse,
+  found: StoredContent,
+  plan: Exclude<RangePlan, 'unsatisfiable'>,
+  { registry, transfers }: PullOptions,
+): Promise<void> {
+  if (res.req.method === 'HEAD') {
+    res.setHeader('Content-Length', found.stats.size);
+    res.end();
+  } else if (found.checked || (plan !== 'whole' && (await registry.content.check(found)))) {
+    const { handle, stats } = await openRegularFile(found.path);
+    transfers.send(res, handle, layOut(res, plan, stats.size));
+  } else if (plan === 'whole') {
+    await sendChecking(res, found, registry.content);
+  } else {
+    throw new DepotError('BLOB_UNKNOWN', 'the blob is damaged: push it again', { digest: found.digest });
+  }
+}
+
+function layOut(
+  res: ServerResponse,
+  plan: Exclude<RangePlan, 'unsatisfiable'>,
+  size: number,
+): readonly BodyPart[] {
+  if (plan === 'whole') return size === 0 ? [] : [{ start: 0, length: size }];
+  res.statusCode = 206;
+  const [first, ...others] = plan;
+  if (first !== undefined && others.length === 0) {
+    res.setHeader('Content-Range', contentRange(first, size));
+    return plan;
+  }
+  const body = multipartBody(plan, { size, contentType: BYTES }, randomBytes(16).toString('hex'));
+  res.setHeader('Content-Type', body.contentType);
+  return body.parts;
+}
+
+function answerUnsatisfiable(res: ServerResponse, size: number): void {
+  res.setHeader('Content-Range', `bytes */${size}`);
+  answerJson(res, 416, {
+    errors: [{ code: 'RANGE_INVALID', message: 'the blob is shorter', detail: { size } }],
+  });
+}
+
+/** `/v2/_catalog`. */
+export async function getCatalog(
+  res: ServerResponse,
+  query: URLSearchParams,
+  registry: Registry,
+): Promise<void> {
+  const { items, link } = pageOf(await registry.catalog.list(), '/v2/_catalog', query);
+  answerJson(res, 200, { repositories: items }, link === undefined ? {} : { Link: link });
+}
+
+/** The tags of a repository. */
+export async function getTags(
+  res: ServerResponse,
+  name: string,
+  query: URLSearchParams,
+  registry: Registry,
+): Promise<void> {
+  const repository = parseRepositoryName(name);
+  const tags = await registry.tags.list(repository);
+  if (tags === undefined) {
+    throw new DepotError('NAME_UNKNOWN', 'there is no such repository', { name: repository });
+  }
+  const { items, link } = pageOf(tags, `/v2/${repository}/tags/list`, query);
+  answerJson(res, 200, { name: repository, tags: items }, link === undefined ? {} : { Link: link });
+}
+
+/** The manifests that speak of a digest, which need not be here. */
+export async function getReferrers(
+  res: ServerResponse,
+  address: { readonly name: string; readonly digest: string },
+  query: URLSearchParams,
+  registry: Registry,
+): Promise<void> {
+  const all = await registry.referrers.list(parseRepositoryName(address.name), parseDigest(address.digest));
+  const wanted = query.get('artifactType');
+  const manifests = wanted === null ? all : all.filter(({ artifactType }) => artifactType === wanted);
+  const mediaType = 'application/vnd.oci.image.index.v1+json';
+  answerJson(
+    res,
+    200,
+    { schemaVersion: 2, mediaType, manifests },
+    { 'Content-Type': mediaType, ...(wanted !== null && { 'OCI-Filters-Applied': 'artifactType' }) },
+  );
+}
+
+function identity(digest: Digest): Record<string, string> {
+  return { 'Docker-Content-Digest': digest, ETag: `"${digest}"` };
+}
+
+/** Whether the client has it: content never changes under its digest, so a weak comparison is as good. */
+function isKnown(req: IncomingMessage, digest: Digest): boolean {
+  const field = req.headers['if-none-match'];
+  return field !== undefined && (field.trim() === '*' || field.includes(`"${digest}"`));
+}
+
+function unknownBlob(name: RepositoryName, digest: Digest): DepotError {
+  return new DepotError('BLOB_UNKNOWN', 'the repository has no such blob', { name, digest });
+}

@@ -1,0 +1,239 @@
+/** Writing to the registry: uploads, manifests, deletions. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import {
+  DepotError,
+  type Digest,
+  isAlgorithm,
+  MAX_MANIFEST_BYTES,
+  parseDigest,
+  parseReference,
+  parseRepositoryName,
+  parseTag,
+  type Registry,
+  type RepositoryName,
+  type UploadPart,
+} from '../../index.js';
+import { answerEmpty } from './answer.js';
+
+/** POST of an upload: mounts a blob, takes one whole, or begins a session. */
+export async function beginUpload(
+  req: IncomingMessage,
+  res: ServerResponse,
+  name: string,
+  query: URLSearchParams,
+  registry: Registry,
+): Promise<void> {
+  const repository = parseRepositoryName(name);
+  const mounted = await mountBlob(repository, query, registry);
+  if (mounted !== undefined) return answerCreated(res, repository, mounted);
+  const algorithm = query.get('digest-algorithm') ?? 'sha256';
+  if (!isAlgorithm(algorithm)) {
+    throw new DepotError('DIGEST_INVALID', 'digest-algorithm: expected sha256 or sha512', { algorithm });
+  }
+  const whole = query.get('digest');
+  const digest = whole === null ? undefined : parseDigest(whole);
+  const { id } = await registry.uploads.begin(
+    repository,
+    digest?.startsWith('sha512:') ? 'sha512' : algorithm,
+  );
+  if (digest === undefined) return answerUpload(res, 202, repository, { id, offset: 0 });
+  await registry.uploads.finish(repository, id, digest, { body: req });
+  answerCreated(res, repository, digest);
+}
+
+/** @returns the digest that was mounted; `undefined` if none was asked for, or it is not here */
+async function mountBlob(
+  repository: RepositoryName,
+  query: URLSearchParams,
+  registry: Registry,
+): Promise<Digest | undefined> {
+  const text = query.get('mount');
+  if (text === null) return undefined;
+  const digest = parseDigest(text);
+  const from = query.get('from');
+  const source = from === null ? undefined : parseRepositoryName(from);
+  return (await registry.blobs.mount(repository, digest, source)) ? digest : undefined;
+}
+
+/** The address of an upload. */
+interface UploadAddress {
+  readonly name: string;
+  readonly id: string;
+}
+
+/** GET of an upload: how far it is. */
+export async function getUpload(
+  res: ServerResponse,
+  { name, id }: UploadAddress,
+  registry: Registry,
+): Promise<void> {
+  const repository = parseRepositoryName(name);
+  answerUpload(res, 204, repository, await registry.uploads.state(repository, id));
+}
+
+/** PATCH of an upload: a part of it, or all of it in one stream. */
+export async function appendUpload(
+  req: IncomingMessage,
+  res: ServerResponse,
+  { name, id }: UploadAddress,
+  registry: Registry,
+): Promise<void> {
+  const repository = parseRepositoryName(name);
+  const state = await orOutOfOrder(res, repository, id, () =>
+    registry.uploads.append(repository, id, partOf(req)),
+  );
+  if (state !== undefined) answerUpload(res, 202, repository, state);
+}
+
+/** PUT of an upload: the last part, which may be empty, and the digest of the whole. */
+export async function finishUpload(
+  req: IncomingMessage,
+  res: ServerResponse,
+  { name, id, query }: UploadAddress & { readonly query: URLSearchParams },
+  registry: Registry,
+): Promise<void> {
+  const repository = parseRepositoryName(name);
+  const text = query.get('digest');
+  if (text === null) throw new DepotError('DIGEST_INVALID', 'expected ?digest= with the digest of the whole');
+  const digest = parseDigest(text);
+  const done = await orOutOfOrder(res, repository, id, async () => {
+    await registry.uploads.finish(repository, id, digest, partOf(req));
+    return true;
+  });
+  if (done) answerCreated(res, repository, digest);
+}
+
+/** DELETE of an upload. */
+export async function cancelUpload(
+  res: ServerResponse,
+  { name, id }: UploadAddress,
+  registry: Registry,
+): Promise<void> {
+  await registry.uploads.cancel(parseRepositoryName(name), id);
+  answerEmpty(res, 204, {});
+}
+
+/** A part that comes out of order is answered with where the upload stands; nothing of it was taken. */
+async function orOutOfOrder<T>(
+  res: ServerResponse,
+  repository: RepositoryName,
+  id: string,
+  work: () => Promise<T>,
+): Promise<T | undefined> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof DepotError && error.code === 'RANGE_INVALID') {
+      const offset = Number(error.facts.offset ?? 0);
+      for (const [field, value] of Object.entries(uploadHeaders(repository, { id, offset }))) {
+        res.setHeader(field, value);
+      }
+    }
+    throw error;
+  }
+}
+
+/** What a request sends, and where it says that belongs. */
+function partOf(req: IncomingMessage): UploadPart {
+  const field = req.headers['content-range'];
+  if (field === undefined) return { body: req };
+  const [, first, last] = /^(?:bytes )?(\d+)-(\d+)(?:\/.*)?$/.exec(field) ?? [];
+  if (first === undefined) {
+    throw new DepotError('SIZE_INVALID', 'Content-Range: expected first-last', { 'Content-Range': field });
+  }
+  const length = Number(last) - Number(first) + 1;
+  const sent = req.headers['content-length'];
+  if (length < 1 || (sent !== undefined && Number(sent) !== length)) {
+    throw new DepotError('SIZE_INVALID', `Content-Range is of ${length} bytes, Content-Length is ${sent}`);
+  }
+  return { body: req, start: Number(first) };
+}
+
+/** PUT of a manifest, by tag or digest. */
+export async function putManifest(
+  req: IncomingMessage,
+  res: ServerResponse,
+  address: { readonly name: string; readonly reference: string; readonly query: URLSearchParams },
+  registry: Registry,
+): Promise<void> {
+  const repository = parseRepositoryName(address.name);
+  const reference = parseReference(address.reference);
+  const tags = reference.digest === undefined ? [] : address.query.getAll('tag').map(parseTag);
+  const bytes = await readManifest(req);
+  const contentType = req.headers['content-type'];
+  const { digest, manifest } = await registry.manifests.put(repository, reference, {
+    bytes,
+    contentType,
+    tags,
+  });
+  if (manifest.subject !== undefined) res.setHeader('OCI-Subject', manifest.subject.digest);
+  if (tags.length > 0) res.setHeader('OCI-Tag', tags);
+  answerEmpty(res, 201, {
+    Location: `/v2/${repository}/manifests/${digest}`,
+    'Docker-Content-Digest': digest,
+  });
+}
+
+async function readManifest(req: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of req) {
+    if (!(chunk instanceof Buffer)) continue;
+    bytes += chunk.length;
+    if (bytes <= MAX_MANIFEST_BYTES) chunks.push(chunk);
+  }
+  if (bytes > MAX_MANIFEST_BYTES) {
+    throw new DepotError('MANIFEST_TOO_LARGE', `a manifest may have ${MAX_MANIFEST_BYTES} bytes`, { bytes });
+  }
+  return Buffer.concat(chunks);
+}
+
+/** DELETE of a tag, or of a manifest with all its tags. */
+export async function deleteManifest(
+  res: ServerResponse,
+  address: { readonly name: string; readonly reference: string },
+  registry: Registry,
+): Promise<void> {
+  const repository = parseRepositoryName(address.name);
+  const reference = parseReference(address.reference);
+  if (reference.digest === undefined) await registry.tags.remove(repository, reference.tag);
+  else await registry.manifests.remove(repository, reference.digest);
+  answerEmpty(res, 202, {});
+}
+
+/** DELETE of a blob from a repository. */
+export async function deleteBlob(
+  res: ServerResponse,
+  address: { readonly name: string; readonly digest: string },
+  registry: Registry,
+): Promise<void> {
+  await registry.blobs.remove(parseRepositoryName(address.name), parseDigest(address.digest));
+  answerEmpty(res, 202, {});
+}
+
+function answerCreated(res: ServerResponse, repository: RepositoryName, digest: Digest): void {
+  answerEmpty(res, 201, { Location: `/v2/${repository}/blobs/${digest}`, 'Docker-Content-Digest': digest });
+}
+
+interface UploadPlace {
+  readonly id: string;
+  readonly offset: number;
+}
+
+function answerUpload(
+  res: ServerResponse,
+  status: number,
+  repository: RepositoryName,
+  place: UploadPlace,
+): void {
+  answerEmpty(res, status, uploadHeaders(repository, place));
+}
+
+/** An empty upload and one of a single byte look alike here: so the specification has it. */
+function uploadHeaders(repository: RepositoryName, { id, offset }: UploadPlace): Record<string, string> {
+  return {
+    Location: `/v2/${repository}/blobs/uploads/${id}`,
+    Range: `0-${Math.max(0, offset - 1)}`,
+    'Docker-Upload-UUID': id,
+  };
+}

@@ -1,0 +1,60 @@
+/** What a request under `/v2/` is about. OCI distribution specification, "Endpoints". */
+
+/** The kinds of things that have an address. */
+type Target =
+  | { readonly kind: 'base' }
+  | { readonly kind: 'catalog' }
+  | { readonly kind: 'tags'; readonly name: string }
+  | { readonly kind: 'uploads'; readonly name: string }
+  | { readonly kind: 'blob'; readonly name: string; readonly digest: string }
+  | { readonly kind: 'referrers'; readonly name: string; readonly digest: string }
+  | { readonly kind: 'manifest'; readonly name: string; readonly reference: string }
+  | { readonly kind: 'upload'; readonly name: string; readonly id: string };
+
+/** An address of the registry, in its parts; none of them is checked yet. */
+export type RegistryAddress = Target & { readonly query: URLSearchParams };
+
+const FORMS: readonly [RegExp, (name: string, last: string) => Target][] = [
+  [/^(.*)\/blobs\/uploads\/?$/, (name) => ({ kind: 'uploads', name })],
+  [/^(.*)\/blobs\/uploads\/([^/]+)$/, (name, id) => ({ kind: 'upload', name, id })],
+  [/^(.*)\/blobs\/([^/]+)$/, (name, digest) => ({ kind: 'blob', name, digest })],
+  [/^(.*)\/manifests\/([^/]+)$/, (name, reference) => ({ kind: 'manifest', name, reference })],
+  [/^(.*)\/referrers\/([^/]+)$/, (name, digest) => ({ kind: 'referrers', name, digest })],
+  [/^(.*)\/tags\/list$/, (name) => ({ kind: 'tags', name })],
+];
+
+/** Whether a request is for the registry. */
+export function isRegistryUrl(url: string): boolean {
+  return url === '/v2' || url.startsWith('/v2/') || url.startsWith('/v2?');
+}
+
+/**
+ * Reads an address; `undefined` if nothing could ever be there.
+ *
+ * @param url - as the client sent it, for which {@link isRegistryUrl} is true
+ */
+export function parseAddress(url: string): RegistryAddress | undefined {
+  const start = url.indexOf('?');
+  const path = decode(start === -1 ? url : url.slice(0, start));
+  const target = path === undefined ? undefined : targetOf(path);
+  return target && { ...target, query: new URLSearchParams(start === -1 ? '' : url.slice(start)) };
+}
+
+function targetOf(path: string): Target | undefined {
+  if (path === '/v2' || path === '/v2/') return { kind: 'base' };
+  if (path === '/v2/_catalog') return { kind: 'catalog' };
+  const rest = path.slice('/v2/'.length);
+  for (const [form, build] of FORMS) {
+    const match = form.exec(rest);
+    if (match !== null) return build(match[1] ?? '', match[2] ?? '');
+  }
+  return undefined;
+}
+
+function decode(path: string): string | undefined {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return undefined;
+  }
+}

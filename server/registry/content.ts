@@ -1,0 +1,145 @@
+/**
+ * The bytes of blobs and manifests by their digest. Bytes get their place only when they are known to match, and are
+ * taken out of it when they are found not to.
+ */
+import { createHash } from 'node:crypto';
+import type { Stats } from 'node:fs';
+import { mkdir, readFile, rename, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { syncFolder } from '../disk/atomic-file.js';
+import { type FileVersion, sameVersion } from '../disk/file-version.js';
+import { makeDurableFolder } from '../disk/folders.js';
+import { fileError, systemCode } from '../errors.js';
+import { algorithmOf, type Digest, hexOf } from '../oci/digest.js';
+import { hashFile } from '../stream/hash-file.js';
+import type { Layout } from './layout.js';
+
+/** Bytes that lie in their place. */
+export interface StoredContent {
+  readonly digest: Digest;
+  readonly path: string;
+  readonly stats: Stats;
+  /** Whether these very bytes were found to match their digest less than a day ago. */
+  readonly checked: boolean;
+}
+
+/** Who wants to know that something did not match its digest. */
+export type OnDamage = (digest: Digest) => void;
+
+/** How long a check is good for. */
+const CHECKED_FOR_MS = 24 * 60 * 60 * 1000;
+
+/** Checks that are remembered; the oldest are forgotten first and made again. */
+const MAX_REMEMBERED = 200_000;
+
+/** All content of one registry folder. */
+export class Content {
+  readonly #layout: Layout;
+  readonly #onDamage: OnDamage;
+  readonly #checks = new Map<Digest, { readonly version: FileVersion; readonly at: number }>();
+
+  constructor(layout: Layout, onDamage: OnDamage) {
+    this.#layout = layout;
+    this.#onDamage = onDamage;
+  }
+
+  /** Finds content; `undefined` if it is not here. */
+  async find(digest: Digest): Promise<StoredContent | undefined> {
+    const path = this.#layout.data(digest);
+    try {
+      const stats = await stat(path);
+      return stats.isFile() ? { digest, path, stats, checked: this.#isChecked(digest, stats) } : undefined;
+    } catch (error) {
+      if (isMissing(error)) return undefined;
+      throw fileError(error, path);
+    }
+  }
+
+  /**
+   * Reads content that is small, and checks it. What does not match is put aside, and is as if it were not here.
+   *
+   * @param maxBytes - more than that is not read
+   */
+  async read(digest: Digest, maxBytes: number): Promise<Buffer | undefined> {
+    const found = await this.find(digest);
+    if (found === undefined || found.stats.size > maxBytes) return undefined;
+    const bytes = await readFile(found.path).catch((error: unknown) => {
+      if (isMissing(error)) return undefined;
+      throw fileError(error, found.path);
+    });
+    if (bytes === undefined) return undefined;
+    if (createHash(algorithmOf(digest)).update(bytes).digest('hex') === hexOf(digest)) return bytes;
+    await this.quarantine(digest);
+    return undefined;
+  }
+
+  /**
+   * Gives bytes their place, over whatever is there: they are known to be right, and what is there may not be.
+   *
+   * @param temporaryPath - a file in the same file system whose bytes match the digest and are synced; it is moved
+   * @throws DepotError `DISK_FULL`, `ACCESS_DENIED`, `IO_FAILED`
+   */
+  async place(digest: Digest, temporaryPath: string): Promise<void> {
+    const path = this.#layout.data(digest);
+    try {
+      await makeDurableFolder(dirname(path));
+      await rename(temporaryPath, path);
+      await syncFolder(dirname(path));
+      this.noteChecked(digest, await stat(path));
+    } catch (error) {
+      throw fileError(error, path);
+    }
+  }
+
+  /**
+   * Reads all of what was not checked lately. What does not match is put aside.
+   *
+   * @returns whether the bytes are right
+   */
+  async check({ digest, path }: StoredContent): Promise<boolean> {
+    const algorithm = algorithmOf(digest);
+    const { hashes, version } = await hashFile(path, [algorithm]);
+    if (hashes.get(algorithm)?.digest('hex') === hexOf(digest)) {
+      this.noteChecked(digest, version);
+      return true;
+    }
+    await this.quarantine(digest);
+    return false;
+  }
+
+  /** Remembers that a version of the bytes was found to match. */
+  noteChecked(digest: Digest, { ino, size, mtimeMs, ctimeMs }: FileVersion): void {
+    this.#checks.delete(digest);
+    this.#checks.set(digest, { version: { ino, size, mtimeMs, ctimeMs }, at: Date.now() });
+    if (this.#checks.size <= MAX_REMEMBERED) return;
+    for (const oldest of this.#checks.keys()) {
+      this.#checks.delete(oldest);
+      return;
+    }
+  }
+
+  /** Takes bytes that do not match out of their place and keeps them for a person to look at. */
+  async quarantine(digest: Digest): Promise<void> {
+    const folder = this.#layout.own('quarantine');
+    await mkdir(folder, { recursive: true });
+    const aside = `${algorithmOf(digest)}-${hexOf(digest)}-${Date.now()}`;
+    try {
+      await rename(this.#layout.data(digest), this.#layout.own('quarantine', aside));
+    } catch (error) {
+      if (isMissing(error)) return;
+      throw error;
+    }
+    this.#checks.delete(digest);
+    this.#onDamage(digest);
+  }
+
+  #isChecked(digest: Digest, stats: Stats): boolean {
+    const check = this.#checks.get(digest);
+    return check !== undefined && Date.now() - check.at < CHECKED_FOR_MS && sameVersion(check.version, stats);
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  const code = systemCode(error);
+  return code === 'ENOENT' || code === 'ENOTDIR';
+}

@@ -1,0 +1,162 @@
+/** Manifests of a repository, kept as the bytes that came. */
+import { createHash, randomUUID } from 'node:crypto';
+import { dirname } from 'node:path';
+import { createPendingFile } from '../disk/atomic-file.js';
+import { makeDurableFolder } from '../disk/folders.js';
+import { DepotError } from '../errors.js';
+import { algorithmOf, type Digest, digestOf } from '../oci/digest.js';
+import { type Descriptor, type Manifest, parseManifest } from '../oci/manifest.js';
+import type { Reference, RepositoryName, Tag } from '../oci/reference.js';
+import type { Blobs } from './blobs.js';
+import type { Content } from './content.js';
+import type { Layout } from './layout.js';
+import { readLink, writeLink } from './links.js';
+import { describeReferrer, type Referrer, type Referrers } from './referrers.js';
+import type { Tags } from './tags.js';
+import { throwAway } from './trash.js';
+
+/** The largest manifest that is kept, in bytes. */
+export const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
+
+/** A manifest as it was sent. */
+export interface StoredManifest {
+  readonly digest: Digest;
+  readonly bytes: Buffer;
+  readonly manifest: Manifest;
+}
+
+/** What a client wants to be kept. */
+export interface NewManifest {
+  readonly bytes: Buffer;
+  /** The field it came with. */
+  readonly contentType: string | undefined;
+  /** Tags beside the one it is addressed by. */
+  readonly tags: readonly Tag[];
+}
+
+/** What the manifests need of the other parts of a registry. */
+export interface ManifestParts {
+  readonly layout: Layout;
+  readonly content: Content;
+  readonly blobs: Blobs;
+  readonly tags: Tags;
+  readonly referrers: Referrers;
+}
+
+/** The manifests of one registry folder. */
+export class Manifests {
+  readonly #parts: ManifestParts;
+
+  constructor(parts: ManifestParts) {
+    this.#parts = parts;
+  }
+
+  /** Finds a manifest by tag or digest; `undefined` if the repository has it not, or its bytes are gone or wrong. */
+  async find(repository: RepositoryName, reference: Reference): Promise<StoredManifest | undefined> {
+    const { layout, content, tags } = this.#parts;
+    const asked = reference.digest ?? (await tags.current(repository, reference.tag));
+    if (asked === undefined) return undefined;
+    const digest = await readLink(layout.revisionLink(repository, asked));
+    const bytes = digest === undefined ? undefined : await content.read(digest, MAX_MANIFEST_BYTES);
+    if (bytes === undefined) return undefined;
+    return { digest: asked, bytes, manifest: parseManifest(bytes, undefined) };
+  }
+
+  /**
+   * Keeps a manifest and sets its tags, the last step of a push: whoever sees a tag finds all it refers to.
+   *
+   * @throws DepotError `MANIFEST_INVALID`, `DIGEST_INVALID`, `MANIFEST_BLOB_UNKNOWN` (with others of its kind), `DISK_FULL`
+   */
+  async put(repository: RepositoryName, reference: Reference, sent: NewManifest): Promise<StoredManifest> {
+    const { layout, referrers, tags } = this.#parts;
+    const { bytes } = sent;
+    const manifest = parseManifest(bytes, sent.contentType);
+    const digest = digestFor(reference, bytes);
+    await this.#expectParts(repository, manifest);
+    await this.#keep(digest, bytes);
+    if (manifest.subject !== undefined) {
+      await referrers.add(repository, manifest.subject.digest, this.describe(digest, bytes, manifest));
+    }
+    await makeDurableFolder(layout.layers(repository));
+    await writeLink(layout.revisionLink(repository, digest), digest);
+    const wanted = reference.tag === undefined ? sent.tags : [reference.tag, ...sent.tags];
+    for (const tag of wanted) await tags.set(repository, tag, digest);
+    return { digest, bytes, manifest };
+  }
+
+  describe(digest: Digest, bytes: Buffer, manifest: Manifest): Referrer {
+    return describeReferrer(digest, bytes.length, manifest);
+  }
+
+  /**
+   * Takes a manifest from a repository, and the tags that have it.
+   *
+   * @throws DepotError `MANIFEST_UNKNOWN`
+   */
+  async remove(repository: RepositoryName, digest: Digest): Promise<void> {
+    const { layout, referrers, tags } = this.#parts;
+    const link = layout.revisionLink(repository, digest);
+    if ((await readLink(link)) === undefined) {
+      throw new DepotError('MANIFEST_UNKNOWN', 'the repository has no such manifest', { digest });
+    }
+    const subject = (await this.find(repository, { digest }))?.manifest.subject;
+    for (const tag of await tags.pointingAt(repository, digest)) await tags.remove(repository, tag);
+    await throwAway(layout, dirname(link));
+    if (subject !== undefined) await referrers.remove(repository, subject.digest, digest);
+  }
+
+  async #expectParts(repository: RepositoryName, manifest: Manifest): Promise<void> {
+    const { blobs, layout } = this.#parts;
+    const missing: Digest[] = [];
+    const parts = manifest.config === undefined ? manifest.layers : [manifest.config, ...manifest.layers];
+    for (const part of parts) {
+      if (isElsewhere(part)) continue;
+      if ((await blobs.find(repository, part.digest)) === undefined) missing.push(part.digest);
+    }
+    for (const child of manifest.manifests) {
+      const link = await readLink(layout.revisionLink(repository, child.digest));
+      if (link === undefined) missing.push(child.digest);
+    }
+    const [first, ...others] = new Set(missing);
+    if (first !== undefined)
+      throw unknownPart(
+        first,
+        others.map((digest) => unknownPart(digest)),
+      );
+  }
+
+  async #keep(digest: Digest, bytes: Buffer): Promise<void> {
+    const { content, layout } = this.#parts;
+    if ((await content.read(digest, MAX_MANIFEST_BYTES)) !== undefined) return;
+    await makeDurableFolder(layout.own('stage'));
+    const pending = await createPendingFile(layout.own('stage', randomUUID()));
+    try {
+      await pending.handle.writeFile(bytes);
+      await pending.handle.sync();
+      await content.place(digest, pending.temporaryPath);
+    } finally {
+      await pending.discard();
+    }
+  }
+}
+
+/** Layers that may not be distributed stay where they are. */
+function isElsewhere({ mediaType, urls }: Descriptor): boolean {
+  return urls !== undefined && urls.length > 0 && /nondistributable|foreign/.test(mediaType ?? '');
+}
+
+function unknownPart(digest: Digest, others: readonly DepotError[] = []): DepotError {
+  const message = 'the manifest refers to what the repository has not';
+  return new DepotError('MANIFEST_BLOB_UNKNOWN', message, { digest }, { others });
+}
+
+function digestFor(reference: Reference, bytes: Buffer): Digest {
+  const algorithm = reference.digest === undefined ? 'sha256' : algorithmOf(reference.digest);
+  const digest = digestOf(algorithm, createHash(algorithm).update(bytes).digest('hex'));
+  if (reference.digest !== undefined && reference.digest !== digest) {
+    throw new DepotError('DIGEST_INVALID', 'the manifest does not match the digest it is addressed by', {
+      digest,
+    });
+  }
+  return digest;
+}

@@ -1,0 +1,102 @@
+/**
+ * Which manifests speak of a subject. OCI distribution specification, "Listing Referrers". The index is one small file for
+ * each, derived from the manifests: what is missing of it is made again, and what has no manifest any more does not count.
+ */
+import { readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { writeFileAtomically } from '../disk/atomic-file.js';
+import { makeDurableFolder } from '../disk/folders.js';
+import { fileError, systemCode } from '../errors.js';
+import { algorithmOf, type Digest, digestOf, hexOf, isAlgorithm, isDigest } from '../oci/digest.js';
+import type { Manifest } from '../oci/manifest.js';
+import { isIndexType, type ManifestType } from '../oci/media-type.js';
+import type { RepositoryName } from '../oci/reference.js';
+import type { Layout } from './layout.js';
+import { readLink } from './links.js';
+
+const REFERRER = z.object({
+  mediaType: z.string(),
+  /** Bytes. */
+  size: z.int().min(0),
+  digest: z.string().refine(isDigest),
+  artifactType: z.string().optional(),
+  annotations: z.record(z.string(), z.string()).optional(),
+});
+
+/** One manifest that speaks of another, as the list of referrers shows it. */
+export type Referrer = z.output<typeof REFERRER>;
+
+/** What the list says of a manifest: an image without a type of its own is what its config is. */
+export function describeReferrer(digest: Digest, size: number, manifest: Manifest): Referrer {
+  const { mediaType, annotations } = manifest;
+  const artifactType =
+    manifest.artifactType || (isIndexType(mediaType) ? undefined : manifest.config?.mediaType);
+  return {
+    mediaType: mediaType satisfies ManifestType,
+    size,
+    digest,
+    ...(artifactType !== undefined && { artifactType }),
+    ...(annotations !== undefined && { annotations: { ...annotations } }),
+  };
+}
+
+/** The index of one registry folder. */
+export class Referrers {
+  readonly #layout: Layout;
+
+  constructor(layout: Layout) {
+    this.#layout = layout;
+  }
+
+  /** Notes that a manifest speaks of a subject, which need not be here. */
+  async add(repository: RepositoryName, subject: Digest, referrer: Referrer): Promise<void> {
+    const folder = this.#layout.referrers(repository, subject);
+    await makeDurableFolder(folder);
+    await writeFileAtomically(join(folder, entryName(referrer.digest)), JSON.stringify(referrer));
+  }
+
+  async remove(repository: RepositoryName, subject: Digest, digest: Digest): Promise<void> {
+    const entry = join(this.#layout.referrers(repository, subject), entryName(digest));
+    await rm(entry, { force: true }).catch((error: unknown) => {
+      throw fileError(error, 'the index of referrers');
+    });
+  }
+
+  /** The referrers of a subject in the order of their digests; none for what nobody speaks of. */
+  async list(repository: RepositoryName, subject: Digest): Promise<Referrer[]> {
+    const folder = this.#layout.referrers(repository, subject);
+    const names = await readdir(folder).catch((error: unknown): string[] => {
+      if (systemCode(error) === 'ENOENT') return [];
+      throw fileError(error, 'the index of referrers');
+    });
+    const found: Referrer[] = [];
+    for (const name of names.sort()) {
+      const digest = digestOfEntry(name);
+      if (digest === undefined) continue;
+      if ((await readLink(this.#layout.revisionLink(repository, digest))) === undefined) continue;
+      const referrer = await readEntry(join(folder, name));
+      if (referrer !== undefined) found.push(referrer);
+    }
+    return found;
+  }
+}
+
+function entryName(digest: Digest): string {
+  return `${algorithmOf(digest)}-${hexOf(digest)}.json`;
+}
+
+function digestOfEntry(name: string): Digest | undefined {
+  const [, algorithm = '', hex = ''] = /^([a-z0-9]+)-([0-9a-f]+)\.json$/.exec(name) ?? [];
+  const text = `${algorithm}:${hex}`;
+  return isAlgorithm(algorithm) && isDigest(text) ? digestOf(algorithm, hex) : undefined;
+}
+
+/** A broken entry is as good as none: it is derived. */
+async function readEntry(path: string): Promise<Referrer | undefined> {
+  try {
+    return REFERRER.parse(JSON.parse(await readFile(path, 'utf8')));
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,146 @@
+/** Uploads: sessions that live on the disk, where the reference registry keeps its own, and survive any restart. */
+import { randomUUID } from 'node:crypto';
+import { rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { writeFileAtomically } from '../disk/atomic-file.js';
+import { makeDurableFolder } from '../disk/folders.js';
+import { DepotError } from '../errors.js';
+import type { Algorithm, Digest } from '../oci/digest.js';
+import type { RepositoryName } from '../oci/reference.js';
+import type { Content } from './content.js';
+import type { Layout } from './layout.js';
+import { writeLink } from './links.js';
+import { UploadSession } from './upload-session.js';
+
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** Where an upload stands. */
+export interface UploadState {
+  /** Names the session within its repository. */
+  readonly id: string;
+  /** Bytes that are on the disk. */
+  readonly offset: number;
+}
+
+/** What a client says of the bytes it sends. */
+export interface UploadPart {
+  readonly body: AsyncIterable<Uint8Array>;
+  /** Where the client believes the part begins; `undefined` if it did not say. */
+  readonly start?: number | undefined;
+}
+
+/** The uploads of one registry folder. */
+export class Uploads {
+  readonly #layout: Layout;
+  readonly #content: Content;
+  readonly #sessions = new Map<string, UploadSession>();
+  readonly #busy = new Set<string>();
+
+  constructor(layout: Layout, content: Content) {
+    this.#layout = layout;
+    this.#content = content;
+  }
+
+  /**
+   * Begins an upload.
+   *
+   * @param algorithm - what the digest at the end will most likely be of
+   */
+  async begin(repository: RepositoryName, algorithm: Algorithm = 'sha256'): Promise<UploadState> {
+    const id = randomUUID();
+    const folder = this.#layout.upload(repository, id);
+    await makeDurableFolder(folder);
+    await writeFileAtomically(join(folder, 'data'), '');
+    await writeFileAtomically(join(folder, 'startedat'), startedAt());
+    this.#sessions.set(id, new UploadSession(join(folder, 'data'), 0, algorithm));
+    return { id, offset: 0 };
+  }
+
+  /** @throws DepotError `BLOB_UPLOAD_UNKNOWN` */
+  async state(repository: RepositoryName, id: string): Promise<UploadState> {
+    return { id, offset: (await this.#session(repository, id)).offset };
+  }
+
+  /**
+   * Appends a part. What came of it before a failure stays.
+   *
+   * @throws DepotError `BLOB_UPLOAD_UNKNOWN`; `RANGE_INVALID`: another offset, or another request is writing; `DISK_FULL`
+   */
+  async append(repository: RepositoryName, id: string, part: UploadPart): Promise<UploadState> {
+    return this.#alone(repository, id, async (session) => {
+      await this.#append(session, part);
+      return { id, offset: session.offset };
+    });
+  }
+
+  /**
+   * Appends the last part, checks the whole, and makes it a blob of the repository.
+   *
+   * @throws DepotError as {@link append}; `DIGEST_INVALID`: the bytes are others, and the session is gone
+   */
+  async finish(repository: RepositoryName, id: string, digest: Digest, part: UploadPart): Promise<void> {
+    await this.#alone(repository, id, async (session) => {
+      await this.#append(session, part);
+      if (!(await session.matches(digest))) {
+        await this.#remove(repository, id);
+        throw new DepotError('DIGEST_INVALID', 'the bytes that came do not match the digest', { digest });
+      }
+      await this.#content.place(digest, session.path);
+      await writeLink(this.#layout.layerLink(repository, digest), digest);
+      await this.#remove(repository, id);
+    });
+  }
+
+  /** @throws DepotError `BLOB_UPLOAD_UNKNOWN`, `RANGE_INVALID` (a request is writing) */
+  async cancel(repository: RepositoryName, id: string): Promise<void> {
+    await this.#alone(repository, id, () => this.#remove(repository, id));
+  }
+
+  async #append(session: UploadSession, { body, start }: UploadPart): Promise<void> {
+    if (start !== undefined && start !== session.offset) throw outOfOrder(session.offset);
+    await session.resume();
+    await session.append(body);
+  }
+
+  async #alone<T>(
+    repository: RepositoryName,
+    id: string,
+    work: (session: UploadSession) => Promise<T>,
+  ): Promise<T> {
+    const session = await this.#session(repository, id);
+    if (this.#busy.has(id)) throw outOfOrder(session.offset);
+    this.#busy.add(id);
+    try {
+      return await work(session);
+    } finally {
+      this.#busy.delete(id);
+    }
+  }
+
+  async #session(repository: RepositoryName, id: string): Promise<UploadSession> {
+    const path = join(this.#layout.upload(repository, UUID.test(id) ? id : 'none'), 'data');
+    const info = await stat(path).catch(() => undefined);
+    if (info === undefined || !UUID.test(id)) {
+      throw new DepotError('BLOB_UPLOAD_UNKNOWN', 'there is no such upload: begin another', { id });
+    }
+    const known = this.#sessions.get(id);
+    if (known?.path === path && (this.#busy.has(id) || known.offset === info.size)) return known;
+    const session = new UploadSession(path, info.size, 'sha256');
+    this.#sessions.set(id, session);
+    return session;
+  }
+
+  async #remove(repository: RepositoryName, id: string): Promise<void> {
+    this.#sessions.delete(id);
+    await rm(this.#layout.upload(repository, id), { recursive: true, force: true });
+  }
+}
+
+function outOfOrder(offset: number): DepotError {
+  return new DepotError('RANGE_INVALID', `the upload goes on at byte ${offset}`, { offset });
+}
+
+/** RFC 3339 in whole seconds, as the reference writes it. */
+function startedAt(): string {
+  return new Date().toISOString().replace(/\.\d+Z$/, 'Z');
+}
