@@ -24,3 +24,27 @@ export async function inParallel<T>(
   const broken = ends.find((end) => end.status === 'rejected');
   if (broken !== undefined) throw broken.reason;
 }
+
+/**
+ * The same where each call gives a result: results are handed over in the order of the items, each as soon as those before
+ * it are there.
+ *
+ * @throws as {@link inParallel}; what comes after a failed item is not handed over
+ */
+export async function inParallelInOrder<T, R extends object>(
+  items: Iterable<T>,
+  limit: number,
+  work: (item: T) => Promise<R>,
+  handOver: (result: R) => void,
+): Promise<void> {
+  const early = new Map<number, R>();
+  let next = 0;
+  await inParallel([...items].entries(), limit, async ([index, item]) => {
+    early.set(index, await work(item));
+    for (let result = early.get(next); result !== undefined; result = early.get(next)) {
+      early.delete(next);
+      next += 1;
+      handOver(result);
+    }
+  });
+}

@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises';
 import { DepotError } from '../errors.js';
 import type { AssetsFolder } from './asset.js';
 import { findFiles } from './find-files.js';
-import { inParallel } from './in-parallel.js';
+import { inParallelInOrder } from './in-parallel.js';
 import type { Progress } from './progress.js';
 import { type VerifiedFile, type Verifying, type VerifyTarget, verifyFile } from './verify-file.js';
 import { planVerification } from './verify-plan.js';
@@ -17,7 +17,7 @@ export interface VerifyRequest extends Omit<Verifying, 'onBytes'> {
   readonly boot: boolean;
   /** Files that are read at once. */
   readonly jobs: number;
-  /** Told of each file, in no certain order. */
+  /** Told of each file: first of those that cannot be looked for, then of the others in the order they were found. */
   readonly onFile: (file: VerifiedFile) => void;
   readonly progress?: Progress | undefined;
 }
@@ -25,7 +25,7 @@ export interface VerifyRequest extends Omit<Verifying, 'onBytes'> {
 /**
  * Checks every file that has a signature or needs one, each once.
  *
- * @returns what was found, in no certain order
+ * @returns what was found, in the order it was told
  * @throws DepotError `INTERRUPTED`; everything else is a result
  */
 export async function verifyAssets(request: VerifyRequest): Promise<readonly VerifiedFile[]> {
@@ -43,9 +43,11 @@ export async function verifyAssets(request: VerifyRequest): Promise<readonly Ver
   for (const result of results) report(result);
   if (progress !== undefined) progress.start({ files: targets.length, bytes: await sizeOf(targets) });
   const verifying: Verifying = { ...request, onBytes: (bytes) => progress?.advance(bytes) };
-  await inParallel(targets, request.jobs, async (target) => {
+  const verifyOne = async (target: VerifyTarget) => {
     if (request.signal?.aborted) throw new DepotError('INTERRUPTED', 'interrupted');
-    const result = await verifyFile(verifying, target);
+    return { result: await verifyFile(verifying, target) };
+  };
+  await inParallelInOrder(targets, request.jobs, verifyOne, ({ result }) => {
     if (result !== undefined) report(result);
   });
   return done;

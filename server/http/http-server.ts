@@ -28,9 +28,6 @@ export interface HttpServerOptions {
 const SURPLUS_SHARE = 1.25;
 const SURPLUS_LEAST = 64;
 
-/** How long a request may take to arrive, body included; never counts the time that an answer takes. */
-const REQUEST_MS = 300_000;
-
 /** How often the parser looks for requests that take too long to arrive. */
 const CHECK_EVERY_MS = 1_000;
 
@@ -45,7 +42,8 @@ export function createHttpServer(options: HttpServerOptions): Server {
     requireHostHeader: false,
     maxHeaderSize: limits.headerSize,
     headersTimeout: limits.headerTime,
-    requestTimeout: Math.max(REQUEST_MS, limits.headerTime),
+    // A push may take hours; who sends a body watches that it goes on coming.
+    requestTimeout: 0,
     keepAliveTimeout: limits.idleTime,
     connectionsCheckingInterval: CHECK_EVERY_MS,
     keepAlive: true,

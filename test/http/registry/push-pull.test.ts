@@ -174,7 +174,7 @@ describe('a blob', () => {
     const answer = await client.get(`blob/a/blobs/${digest}`, { Range: 'bytes=0-1,8-9' });
     expect(answer.status).toBe(206);
     expect(answer.headers.get('content-type')).toMatch(/^multipart\/byteranges; boundary=/);
-    expect(await answer.text()).toMatch(/bytes 0-1\/10\r\n\r\n01\r\n[^]*bytes 8-9\/10\r\n\r\n89\r\n/);
+    expect(await answer.text()).toMatch(/bytes 0-1\/10\r\n\r\n01\r\n.*bytes 8-9\/10\r\n\r\n89\r\n/s);
   });
 
   test('is described by HEAD, and known by its tag', async () => {

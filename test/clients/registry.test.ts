@@ -1,0 +1,204 @@
+/** Real clients of the registry, and the reference registry on the same folder. */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { digestOf, imageOf, RegistryClient } from '../fixtures/registry-client.js';
+import { freePort, type RunningDepot, startDepot } from '../fixtures/running-depot.js';
+import { describeWith } from './programs.js';
+
+let folder: string;
+let depot: RunningDepot | undefined;
+let reference: ChildProcess | undefined;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'bootdepot-registry-'));
+});
+afterEach(async () => {
+  await depot?.stop();
+  reference?.kill('SIGKILL');
+  rmSync(folder, { recursive: true, force: true });
+});
+
+async function serve(): Promise<RegistryClient> {
+  depot = await startDepot([
+    '--assets',
+    join(folder, 'a'),
+    '--keys',
+    join(folder, 'k'),
+    '--data',
+    join(folder, 'd'),
+  ]);
+  return new RegistryClient(depot.url);
+}
+
+/** Debian's docker-registry on the folder that bootdepot has, or had. */
+async function serveReference(): Promise<RegistryClient> {
+  const port = await freePort();
+  const config = {
+    version: 0.1,
+    storage: { filesystem: { rootdirectory: join(folder, 'd/registry') }, delete: { enabled: true } },
+    http: { addr: `127.0.0.1:${port}` },
+  };
+  const file = join(folder, 'reference.yml');
+  writeFileSync(file, JSON.stringify(config));
+  reference = spawn('docker-registry', ['serve', file], { stdio: 'ignore' });
+  const client = new RegistryClient(`http://127.0.0.1:${port}`);
+  for (let tries = 0; tries < 200; tries += 1) {
+    if ((await client.get('').catch(() => undefined))?.ok) return client;
+    await new Promise((wake) => setTimeout(wake, 50));
+  }
+  throw new Error('docker-registry does not answer');
+}
+
+async function stopAll(): Promise<void> {
+  await depot?.stop();
+  depot = undefined;
+  reference?.kill('SIGTERM');
+  reference = undefined;
+}
+
+function skopeo(...args: string[]): string {
+  const result = spawnSync('skopeo', args, { encoding: 'utf8', env: { ...process.env, TMPDIR: folder } });
+  if (result.status !== 0) throw new Error(result.stderr);
+  return result.stdout;
+}
+
+/** An OCI layout with an index of two images, as a build would leave it. */
+function layoutOf(dir: string): void {
+  const images = ['amd64', 'arm64'].map((architecture) => ({
+    architecture,
+    image: imageOf([`layer of ${architecture}`], { annotations: { architecture } }),
+  }));
+  const put = (bytes: Buffer): string => {
+    const digest = digestOf(bytes);
+    const path = join(dir, 'blobs/sha256', digest.slice(7));
+    spawnSync('mkdir', ['-p', join(dir, 'blobs/sha256')]);
+    writeFileSync(path, bytes);
+    return digest;
+  };
+  const manifests = images.map(({ architecture, image }) => {
+    for (const blob of image.blobs) put(blob);
+    put(image.manifest);
+    return {
+      mediaType: 'application/vnd.oci.image.manifest.v1+json',
+      digest: image.digest,
+      size: image.manifest.length,
+      platform: { os: 'linux', architecture },
+    };
+  });
+  const mediaType = 'application/vnd.oci.image.index.v1+json';
+  const index = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType, manifests }));
+  const top = { mediaType, digest: put(index), size: index.length };
+  writeFileSync(join(dir, 'index.json'), JSON.stringify({ schemaVersion: 2, manifests: [top] }));
+  writeFileSync(join(dir, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}');
+}
+
+describeWith(['skopeo'], 'skopeo', () => {
+  test('pushes and pulls an image for several machines, byte for byte', async () => {
+    await serve();
+    layoutOf(join(folder, 'in'));
+    const remote = `docker://127.0.0.1:${depot?.port}/lab/multi:v1`;
+    skopeo(
+      'copy',
+      '--all',
+      '--preserve-digests',
+      '--dest-tls-verify=false',
+      `oci:${join(folder, 'in')}`,
+      remote,
+    );
+    skopeo(
+      'copy',
+      '--all',
+      '--preserve-digests',
+      '--src-tls-verify=false',
+      remote,
+      `oci:${join(folder, 'out')}`,
+    );
+    const digests = ['in', 'out'].map((name) => {
+      const [top] = JSON.parse(readFileSync(join(folder, name, 'index.json'), 'utf8')).manifests;
+      return top.digest;
+    });
+    expect(digests[1]).toBe(digests[0]);
+    expect(JSON.parse(skopeo('list-tags', '--tls-verify=false', remote.replace(':v1', ''))).Tags).toEqual([
+      'v1',
+    ]);
+  });
+
+  test.each(['v2s2', 'oci'])('pushes one image as %s', async (format) => {
+    await serve();
+    layoutOf(join(folder, 'in'));
+    const remote = `docker://127.0.0.1:${depot?.port}/lab/one:${format}`;
+    const from = ['--override-arch', 'amd64', '--format', format];
+    skopeo('copy', ...from, '--dest-tls-verify=false', `oci:${join(folder, 'in')}`, remote);
+    const { mediaType } = JSON.parse(skopeo('inspect', '--raw', '--tls-verify=false', remote));
+    expect(mediaType).toContain(format === 'oci' ? 'oci.image.manifest' : 'docker.distribution.manifest.v2');
+  });
+});
+
+describeWith(['docker-registry'], 'the reference registry on the same folder', () => {
+  const images = [0, 1, 2].map((index) => imageOf([`layer ${index}`, 'shared layer']));
+
+  async function expectImage(
+    client: RegistryClient,
+    name: string,
+    tag: string,
+    index: number,
+  ): Promise<void> {
+    const image = images[index];
+    const answer = await client.get(`${name}/manifests/${tag}`, {
+      Accept: '*/*, application/vnd.oci.image.manifest.v1+json',
+    });
+    expect(answer.status).toBe(200);
+    expect(digestOf(Buffer.from(await answer.arrayBuffer()))).toBe(image?.digest);
+    for (const blob of image?.blobs ?? []) {
+      const got = await client.get(`${name}/blobs/${digestOf(blob)}`);
+      expect(Buffer.from(await got.arrayBuffer()).equals(blob)).toBe(true);
+    }
+  }
+
+  test('serves what we pushed, as we serve what it was pushed, in turns', async () => {
+    const pushed: [name: string, index: number][] = [];
+    for (const index of images.keys()) {
+      for (const [name, start] of [
+        ['lab/ours', serve],
+        ['lab/theirs', serveReference],
+      ] as const) {
+        const client = await start();
+        for (const [earlier, of] of pushed) await expectImage(client, earlier, `v${of}`, of);
+        await pushOne(client, name, index);
+        pushed.push([name, index]);
+        await stopAll();
+      }
+    }
+    const client = await serve();
+    await expectImage(client, 'lab/moved', 'now', images.length - 1);
+    const { repositories } = JSON.parse(await (await client.get('_catalog')).text());
+    expect(repositories).toEqual(['lab/moved', 'lab/ours', 'lab/theirs']);
+  }, 60_000);
+
+  async function pushOne(client: RegistryClient, name: string, index: number): Promise<void> {
+    const image = images[index];
+    if (image === undefined) throw new Error('no such image');
+    await client.push(name, `v${index}`, image);
+    await client.push('lab/moved', 'now', image);
+    await expectImage(client, 'lab/moved', 'now', index);
+    const { tags } = JSON.parse(await (await client.get('lab/moved/tags/list')).text());
+    expect(tags).toEqual(['now']);
+  }
+
+  test('finds nothing to collect of what we keep', async () => {
+    const client = await serve();
+    for (const [index, image] of images.entries()) await client.push('lab/live', `v${index}`, image);
+    await stopAll();
+    await serveReference();
+    await stopAll();
+    const dry = spawnSync(
+      'docker-registry',
+      ['garbage-collect', '--dry-run', join(folder, 'reference.yml')],
+      { encoding: 'utf8' },
+    );
+    expect(dry.status).toBe(0);
+    expect(dry.stdout + dry.stderr).toMatch(/ 0 blobs and 0 manifests eligible for deletion/);
+  });
+});
