@@ -69,7 +69,7 @@ export class Content {
     });
     if (bytes === undefined) return undefined;
     if (createHash(algorithmOf(digest)).update(bytes).digest('hex') === hexOf(digest)) return bytes;
-    await this.quarantine(digest);
+    await this.quarantine(found);
     return undefined;
   }
 
@@ -96,14 +96,15 @@ export class Content {
    *
    * @returns whether the bytes are right
    */
-  async check({ digest, path }: StoredContent): Promise<boolean> {
+  async check(found: StoredContent): Promise<boolean> {
+    const { digest, path } = found;
     const algorithm = algorithmOf(digest);
     const { hashes, version } = await hashFile(path, [algorithm]);
     if (hashes.get(algorithm)?.digest('hex') === hexOf(digest)) {
       this.noteChecked(digest, version);
       return true;
     }
-    await this.quarantine(digest);
+    await this.quarantine(found);
     return false;
   }
 
@@ -118,13 +119,20 @@ export class Content {
     }
   }
 
-  /** Takes bytes that do not match out of their place and keeps them for a person to look at. */
-  async quarantine(digest: Digest): Promise<void> {
+  /**
+   * Takes bytes that do not match out of their place and keeps them for a person to look at. Whoever read them slowly may
+   * come late: what was pushed again in the meantime stays.
+   *
+   * @param found - the very bytes that were read
+   */
+  async quarantine({ digest, path, stats }: StoredContent): Promise<void> {
+    const now = await stat(path).catch(() => undefined);
+    if (now === undefined || !sameVersion(stats, now)) return;
     const folder = this.#layout.own('quarantine');
     await mkdir(folder, { recursive: true });
     const aside = `${algorithmOf(digest)}-${hexOf(digest)}-${Date.now()}`;
     try {
-      await rename(this.#layout.data(digest), this.#layout.own('quarantine', aside));
+      await rename(path, this.#layout.own('quarantine', aside));
     } catch (error) {
       if (isMissing(error)) return;
       throw error;

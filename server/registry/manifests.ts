@@ -11,7 +11,7 @@ import type { Blobs } from './blobs.js';
 import type { Content } from './content.js';
 import type { Layout } from './layout.js';
 import { readLink, writeLink } from './links.js';
-import { describeReferrer, type Referrer, type Referrers } from './referrers.js';
+import { describeReferrer, type Referrers } from './referrers.js';
 import type { Tags } from './tags.js';
 import { throwAway } from './trash.js';
 
@@ -75,17 +75,17 @@ export class Manifests {
     await this.#expectParts(repository, manifest);
     await this.#keep(digest, bytes);
     if (manifest.subject !== undefined) {
-      await referrers.add(repository, manifest.subject.digest, this.describe(digest, bytes, manifest));
+      await referrers.add(
+        repository,
+        manifest.subject.digest,
+        describeReferrer(digest, bytes.length, manifest),
+      );
     }
     await makeDurableFolder(layout.layers(repository));
     await writeLink(layout.revisionLink(repository, digest), digest);
     const wanted = reference.tag === undefined ? sent.tags : [reference.tag, ...sent.tags];
     for (const tag of wanted) await tags.set(repository, tag, digest);
     return { digest, bytes, manifest };
-  }
-
-  describe(digest: Digest, bytes: Buffer, manifest: Manifest): Referrer {
-    return describeReferrer(digest, bytes.length, manifest);
   }
 
   /**

@@ -10,7 +10,7 @@ import { makeDurableFolder } from '../disk/folders.js';
 import { fileError, systemCode } from '../errors.js';
 import { algorithmOf, type Digest, digestOf, hexOf, isAlgorithm, isDigest } from '../oci/digest.js';
 import type { Manifest } from '../oci/manifest.js';
-import { isIndexType, type ManifestType } from '../oci/media-type.js';
+import { isIndexType } from '../oci/media-type.js';
 import type { RepositoryName } from '../oci/reference.js';
 import type { Layout } from './layout.js';
 import { readLink } from './links.js';
@@ -33,7 +33,7 @@ export function describeReferrer(digest: Digest, size: number, manifest: Manifes
   const artifactType =
     manifest.artifactType || (isIndexType(mediaType) ? undefined : manifest.config?.mediaType);
   return {
-    mediaType: mediaType satisfies ManifestType,
+    mediaType,
     size,
     digest,
     ...(artifactType !== undefined && { artifactType }),

@@ -1,9 +1,9 @@
 /** One upload that is under way: a file that grows, and the hash of what is in it. */
 import { createHash, type Hash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import { fileError } from '../errors.js';
+import { DepotError, fileError } from '../errors.js';
 import { type Algorithm, algorithmOf, type Digest, hexOf } from '../oci/digest.js';
+import { hashFile } from '../stream/hash-file.js';
 
 /** Bytes that are gathered before they are written: a socket gives 64 KiB at a time, a disk likes more. */
 const GATHER_BYTES = 1024 * 1024;
@@ -117,7 +117,7 @@ async function writeFully(
 }
 
 async function hashOf(path: string, algorithm: Algorithm): Promise<Hash> {
-  const hash = createHash(algorithm);
-  for await (const piece of createReadStream(path, { highWaterMark: GATHER_BYTES / 2 })) hash.update(piece);
+  const hash = (await hashFile(path, [algorithm])).hashes.get(algorithm);
+  if (hash === undefined) throw new DepotError('IO_FAILED', `${path} was not hashed`);
   return hash;
 }

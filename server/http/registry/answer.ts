@@ -1,19 +1,22 @@
 /** Answers of the registry: exact headers, a length always, and never an encoding or a charset. */
 import type { ServerResponse } from 'node:http';
 
+/** Header fields by name. */
+export type Headers = Readonly<Record<string, string>>;
+
+/** Sets headers for an answer that is to follow. */
+export function setHeaders(res: ServerResponse, headers: Headers): void {
+  for (const [name, value] of Object.entries(headers)) res.setHeader(name, value);
+}
+
 /**
  * Answers with a body that is at hand; a HEAD gets the same headers without it.
  *
  * @param headers - beside the length
  */
-export function answerBytes(
-  res: ServerResponse,
-  status: number,
-  body: Uint8Array,
-  headers: Readonly<Record<string, string>>,
-): void {
+export function answerBytes(res: ServerResponse, status: number, body: Uint8Array, headers: Headers): void {
   res.statusCode = status;
-  for (const [name, value] of Object.entries(headers)) res.setHeader(name, value);
+  setHeaders(res, headers);
   res.setHeader('Content-Length', body.length);
   res.end(res.req.method === 'HEAD' ? undefined : body);
 }
@@ -23,7 +26,7 @@ export function answerJson(
   res: ServerResponse,
   status: number,
   document: unknown,
-  headers: Readonly<Record<string, string>> = {},
+  headers: Headers = {},
 ): void {
   answerBytes(res, status, Buffer.from(JSON.stringify(document)), {
     'Content-Type': 'application/json',
@@ -32,13 +35,9 @@ export function answerJson(
 }
 
 /** Answers with headers alone. */
-export function answerEmpty(
-  res: ServerResponse,
-  status: number,
-  headers: Readonly<Record<string, string>>,
-): void {
+export function answerEmpty(res: ServerResponse, status: number, headers: Headers): void {
   res.statusCode = status;
-  for (const [name, value] of Object.entries(headers)) res.setHeader(name, value);
+  setHeaders(res, headers);
   if (status !== 204 && status !== 304) res.setHeader('Content-Length', 0);
   res.end();
 }

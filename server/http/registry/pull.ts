@@ -15,7 +15,7 @@ import {
 import { multipartBody } from '../multipart.js';
 import { contentRange, planRanges, type RangePlan } from '../ranges.js';
 import type { BodyPart, Transfers } from '../transfers.js';
-import { answerBytes, answerEmpty, answerJson } from './answer.js';
+import { answerBytes, answerEmpty, answerJson, setHeaders } from './answer.js';
 import { pageOf } from './page.js';
 import { sendChecking } from './send-checking.js';
 
@@ -60,7 +60,7 @@ export async function getBlob(
   const found = await options.registry.blobs.find(repository, digest);
   if (found === undefined) throw unknownBlob(repository, digest);
   if (isKnown(req, digest)) return answerEmpty(res, 304, identity(digest));
-  for (const [name, value] of Object.entries(identity(digest))) res.setHeader(name, value);
+  setHeaders(res, identity(digest));
   res.setHeader('Accept-Ranges', 'bytes');
   res.setHeader('Content-Type', BYTES);
   const plan = req.method === 'HEAD' ? 'whole' : planRanges(req.headers.range, found.stats.size);

@@ -13,7 +13,7 @@ import {
   type RepositoryName,
   type UploadPart,
 } from '../../index.js';
-import { answerEmpty } from './answer.js';
+import { answerEmpty, setHeaders } from './answer.js';
 
 /** POST of an upload: mounts a blob, takes one whole, or begins a session. */
 export async function beginUpload(
@@ -82,7 +82,7 @@ export async function appendUpload(
   const state = await orOutOfOrder(res, repository, id, () =>
     registry.uploads.append(repository, id, partOf(req)),
   );
-  if (state !== undefined) answerUpload(res, 202, repository, state);
+  answerUpload(res, 202, repository, state);
 }
 
 /** PUT of an upload: the last part, which may be empty, and the digest of the whole. */
@@ -96,11 +96,8 @@ export async function finishUpload(
   const text = query.get('digest');
   if (text === null) throw new DepotError('DIGEST_INVALID', 'expected ?digest= with the digest of the whole');
   const digest = parseDigest(text);
-  const done = await orOutOfOrder(res, repository, id, async () => {
-    await registry.uploads.finish(repository, id, digest, partOf(req));
-    return true;
-  });
-  if (done) answerCreated(res, repository, digest);
+  await orOutOfOrder(res, repository, id, () => registry.uploads.finish(repository, id, digest, partOf(req)));
+  answerCreated(res, repository, digest);
 }
 
 /** DELETE of an upload. */
@@ -119,15 +116,13 @@ async function orOutOfOrder<T>(
   repository: RepositoryName,
   id: string,
   work: () => Promise<T>,
-): Promise<T | undefined> {
+): Promise<T> {
   try {
     return await work();
   } catch (error) {
     if (error instanceof DepotError && error.code === 'RANGE_INVALID') {
       const offset = Number(error.facts.offset ?? 0);
-      for (const [field, value] of Object.entries(uploadHeaders(repository, { id, offset }))) {
-        res.setHeader(field, value);
-      }
+      setHeaders(res, uploadHeaders(repository, { id, offset }));
     }
     throw error;
   }

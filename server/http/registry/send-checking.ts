@@ -39,7 +39,7 @@ export async function sendChecking(
       content.noteChecked(found.digest, stats);
       res.end(held);
     } else {
-      await content.quarantine(found.digest);
+      await content.quarantine({ ...found, stats });
       res.destroy();
     }
   } finally {
