@@ -7,6 +7,7 @@ import { say } from './run.js';
 /** The commands, each loaded when it is named: signing has no use for the modules of a server. */
 const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ['aci', async () => (await import('./commands/aci.js')).aciCommand()],
+  ['gc', async () => (await import('./commands/gc.js')).gcCommand()],
   ['key', async () => (await import('./commands/key.js')).keyCommand()],
   ['serve', async () => (await loadLean(() => import('./commands/serve.js'))).serveCommand()],
   ['sign', async () => (await import('./commands/sign.js')).signCommand()],

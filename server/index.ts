@@ -43,12 +43,16 @@ export type { AskPassphrase } from './openpgp/secret-key.js';
 export { loadSigningKey, type SigningKey } from './openpgp/signing-key.js';
 export { parseUserId, splitUserId, type UserId } from './openpgp/user-id.js';
 export { parseDetachedSignature, verifyHashed } from './openpgp/verify.js';
-
 export type { Content, StoredContent } from './registry/content.js';
+export type { GcItem, GcReport } from './registry/gc/collect.js';
+export { type Housekeeping, startHousekeeping } from './registry/housekeeping.js';
 export { MAX_MANIFEST_BYTES } from './registry/manifests.js';
 export { openRegistry, type Registry } from './registry/open-registry.js';
 export type { UploadPart } from './registry/uploads.js';
 
+export const collectGarbage = onFirstCall(
+  async () => (await import('./registry/gc/collect.js')).collectGarbage,
+);
 export const createSigningKey = onFirstCall(
   async () => (await import('./openpgp/key-store.js')).createSigningKey,
 );

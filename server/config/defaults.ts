@@ -12,7 +12,12 @@ export const CONFIG_DEFAULTS = {
   keys: { dir: 'keys' },
   data: { dir: 'data' },
   sign: { auto: false, hash: 'sha512' },
-  registry: { write: 'loopback', delete: false },
+  registry: {
+    write: 'loopback',
+    delete: false,
+    gc: { every: '0s', grace: '24h', untagged: 'keep', uploads: '7d' },
+    scrub: { every: '0s', speed: '50MiB' },
+  },
   tls: {},
   transfers: { sendfile: true, memory: '32MiB' },
   log: { level: 'info', format: 'auto', requests: true },

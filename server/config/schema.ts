@@ -70,7 +70,17 @@ export const CONFIG_SCHEMA = z.strictObject({
     hash: oneOf('sha256', 'sha512'),
     passphraseFile: path('a file').optional(),
   }),
-  registry: z.strictObject({ write: oneOf('loopback', 'anyone'), delete: flag() }),
+  registry: z.strictObject({
+    write: oneOf('loopback', 'anyone'),
+    delete: flag(),
+    gc: z.strictObject({
+      every: timer(),
+      grace: timer(),
+      untagged: oneOf('keep', 'remove'),
+      uploads: timer(),
+    }),
+    scrub: z.strictObject({ every: timer(), speed: size() }),
+  }),
   tls: z.strictObject({
     cert: path('a PEM file').optional(),
     key: path('a PEM file').optional(),

@@ -17,6 +17,8 @@ const STALE_AFTER_MS = 60 * 60 * 1000;
 export interface AtomicOptions {
   /** Permission bits of the new file; default 0644 less the umask. */
   readonly mode?: number;
+  /** Where the temporary file is, in the same file system; by default beside the target. */
+  readonly stage?: string;
 }
 
 /**
@@ -45,7 +47,7 @@ export async function writeFileAtomically(
 /** A file that is being written under a temporary name. Ends with `commit` or `discard`. */
 export interface PendingFile {
   readonly handle: FileHandle;
-  /** Where the bytes are until then: beside the target, in the same file system. */
+  /** Where the bytes are until then, in the same file system. */
   readonly temporaryPath: string;
   /** Makes the file durable and visible under its name; the handle is closed. */
   commit(): Promise<void>;
@@ -60,10 +62,7 @@ export interface PendingFile {
  */
 export async function createPendingFile(path: string, options: AtomicOptions = {}): Promise<PendingFile> {
   const folder = dirname(path);
-  const temporaryPath = join(
-    folder,
-    `${TEMPORARY_PREFIX}${process.pid}-${randomBytes(6).toString('hex')}.tmp`,
-  );
+  const temporaryPath = join(options.stage ?? folder, temporaryName());
   let handle: FileHandle;
   try {
     handle = await open(temporaryPath, 'wx', options.mode ?? 0o644);
@@ -96,13 +95,18 @@ export async function syncFolder(folder: string): Promise<void> {
   }
 }
 
+/** A fresh name for a file or a folder that is still being written; it says whose it is. */
+export function temporaryName(): string {
+  return `${TEMPORARY_PREFIX}${process.pid}-${randomBytes(6).toString('hex')}.tmp`;
+}
+
 /** Whether a name is one of ours for a file that is still being written. */
 export function isTemporaryName(name: string): boolean {
   return TEMPORARY_NAME.test(basename(name));
 }
 
 /**
- * Removes temporary files that a killed process left in one folder. Files of a living process are kept: one
+ * Removes temporary files and folders that a killed process left in one folder. Those of a living process are kept: one
  * that was touched within the hour, unless the process in its name is gone.
  *
  * @returns how many were removed
@@ -116,7 +120,7 @@ export async function removeStaleTemporaries(folder: string, now: number = Date.
     if (info === undefined) continue;
     const owner = Number(name.slice(TEMPORARY_PREFIX.length).split('-')[0]);
     if (now - info.mtimeMs < STALE_AFTER_MS && isAlive(owner)) continue;
-    await rm(path, { force: true });
+    await rm(path, { recursive: true, force: true });
     removed += 1;
   }
   return removed;

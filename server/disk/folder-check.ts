@@ -1,5 +1,6 @@
 /** Whether a folder can do its job, and how much room its disk has. */
-import { access, constants, stat, statfs } from 'node:fs/promises';
+import { access, constants, stat } from 'node:fs/promises';
+import { freeBytes } from './free-space.js';
 
 /** The state of a folder, in words that name no path. */
 export type FolderState = 'ok' | 'missing' | 'not a folder' | 'not readable' | 'not writable' | 'disk full';
@@ -21,12 +22,6 @@ export async function checkFolder(path: string, needs: FolderNeeds): Promise<Fol
   if (!(await may(path, constants.W_OK))) return 'not writable';
   const free = await freeBytes(path);
   return free < needs.freeBytes ? 'disk full' : 'ok';
-}
-
-/** Bytes that this user may still write there; none where the system does not say. */
-async function freeBytes(path: string): Promise<number> {
-  const info = await statfs(path).catch(() => undefined);
-  return info === undefined ? 0 : info.bavail * info.bsize;
 }
 
 async function may(path: string, mode: number): Promise<boolean> {

@@ -70,3 +70,29 @@ async function makeOne(path: string): Promise<boolean> {
     return makeOne(path);
   }
 }
+
+/**
+ * The names of the folders in a folder, links to folders among them; none if there is no such folder.
+ *
+ * @throws DepotError `ACCESS_DENIED`, `BUSY`, `IO_FAILED`: it cannot be read, which is not the same as empty
+ */
+export async function foldersIn(path: string): Promise<string[]> {
+  try {
+    const entries = await readdir(path, { withFileTypes: true });
+    const links = entries.filter((entry) => entry.isSymbolicLink());
+    const linked = await Promise.all(links.map(({ name }) => isFolder(join(path, name))));
+    const names = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+    return [...names, ...links.filter((_, index) => linked[index]).map(({ name }) => name)];
+  } catch (error) {
+    const code = systemCode(error);
+    if (code === 'ENOENT' || code === 'ENOTDIR') return [];
+    throw fileError(error, path);
+  }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return stat(path).then(
+    (info) => info.isDirectory(),
+    () => false,
+  );
+}

@@ -1,7 +1,15 @@
 /** What happens to a request, from the listener on: noted, perhaps refused, answered from memory or by a route. */
 import type { RequestListener } from 'node:http';
 import { join } from 'node:path';
-import { type Config, createMetrics, type Log, type Metrics, openRegistry } from '../index.js';
+import {
+  type Config,
+  createMetrics,
+  type Housekeeping,
+  type Log,
+  type Metrics,
+  openRegistry,
+  startHousekeeping,
+} from '../index.js';
 import { createObserver, observeUnreadable } from './access-log.js';
 import { createApp } from './app.js';
 import { assetsRouter } from './assets.js';
@@ -30,6 +38,7 @@ export interface Front {
   readonly onUnreadable: OnUnreadable;
   readonly connections: Connections;
   readonly transfers: Transfers;
+  readonly housekeeping: Housekeeping;
 }
 
 /** Puts the routes of a depot together. Nothing listens yet. */
@@ -41,7 +50,17 @@ export async function createFront({ config, log, signing }: Depot): Promise<Fron
     sendfile: config.transfers.sendfile ? await loadSendfile() : undefined,
   });
   const hot = createHotFiles({ maxBytes: config.transfers.memory, transfers });
-  const registry = await registryHandler(config, log, transfers);
+  const registry = await openRegistry({
+    dir: join(config.data.dir, 'registry'),
+    freeSpace: config.limits.freeSpace,
+    onDamage: (digest) => log.logger.error({ digest }, 'content did not match its digest and was put aside'),
+  });
+  const housekeeping = startHousekeeping(registry, config.registry, log.logger);
+  const answerRegistry = createRegistryHandler({
+    ...{ registry, transfers },
+    logger: log.logger,
+    access: config.registry,
+  });
   const app = createApp({
     logger: log.logger,
     assets: assetsRouter({
@@ -61,6 +80,7 @@ export async function createFront({ config, log, signing }: Depot): Promise<Fron
   });
   const observe = createObserver(log, metrics, config.log.requests);
   addFigures(metrics, connections, transfers, signing);
+  addHousekeepingFigures(metrics, housekeeping);
   const handle: RequestListener = (req, res) => {
     const connection = connections.asked(req.socket);
     const writeDown = observe(req, res);
@@ -69,19 +89,11 @@ export async function createFront({ config, log, signing }: Depot): Promise<Fron
       writeDown();
     });
     if (refuseRequest(req, res, connection, limits.urlLength)) return;
-    if (isRegistryUrl(req.url ?? '')) registry(req, res);
+    if (isRegistryUrl(req.url ?? '')) answerRegistry(req, res);
     else if (!hot.answer(req, res)) app(req, res);
   };
   const onUnreadable = observeUnreadable(log, metrics, config.log.requests);
-  return { handle, onUnreadable, connections, transfers };
-}
-
-async function registryHandler(config: Config, log: Log, transfers: Transfers): Promise<RequestListener> {
-  const registry = await openRegistry({
-    dir: join(config.data.dir, 'registry'),
-    onDamage: (digest) => log.logger.error({ digest }, 'content did not match its digest and was put aside'),
-  });
-  return createRegistryHandler({ registry, transfers, logger: log.logger, access: config.registry });
+  return { handle, onUnreadable, connections, transfers, housekeeping };
 }
 
 function addFigures(
@@ -99,4 +111,17 @@ function addFigures(
   );
   if (signing === undefined) return;
   metrics.addStates('bootdepot_signatures', 'Files by the state of their signature.', () => signing.counts());
+}
+
+function addHousekeepingFigures(metrics: Metrics, { figures }: Housekeeping): void {
+  metrics.addTotal(
+    'bootdepot_registry_gc_runs_total',
+    'Garbage collections that ended well.',
+    () => figures.gcRuns,
+  );
+  metrics.addTotal(
+    'bootdepot_registry_gc_freed_bytes_total',
+    'Bytes that garbage collections have freed.',
+    () => figures.gcBytes,
+  );
 }

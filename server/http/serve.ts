@@ -64,14 +64,19 @@ function placesOf(options: ServeOptions, env: Readonly<NodeJS.ProcessEnv>): read
   return [...inherited, ...options.config.listen];
 }
 
-async function drain(listeners: Listeners, { connections }: Front, limitMs: number): Promise<number> {
+async function drain(
+  listeners: Listeners,
+  { connections, housekeeping }: Front,
+  limitMs: number,
+): Promise<number> {
   let cut = 0;
   listeners.close();
+  const tidied = housekeeping.stop();
   connections.drain();
   const limit = setTimeout(() => {
     cut = connections.cut();
   }, limitMs);
-  await connections.whenEmpty();
+  await Promise.all([connections.whenEmpty(), tidied]);
   clearTimeout(limit);
   listeners.cutHandshakes();
   return cut;

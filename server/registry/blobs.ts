@@ -5,6 +5,7 @@ import type { Digest } from '../oci/digest.js';
 import type { RepositoryName } from '../oci/reference.js';
 import type { Content, StoredContent } from './content.js';
 import type { Layout } from './layout.js';
+import { tryLeases } from './leases.js';
 import { readLink, writeLink } from './links.js';
 import { throwAway } from './trash.js';
 
@@ -28,6 +29,15 @@ export class Blobs {
   }
 
   /**
+   * The same for a client that asks before it pushes: what it is told to be here stays for as long as the grace of the
+   * garbage collection says.
+   */
+  async findForPush(repository: RepositoryName, digest: Digest): Promise<StoredContent | undefined> {
+    await tryLeases(this.#layout, [this.#layout.layerLink(repository, digest)]);
+    return this.find(repository, digest);
+  }
+
+  /**
    * Makes a blob of one repository a blob of another one.
    *
    * @param from - the repository that has it; where nobody says, any content of that digest will do
@@ -39,8 +49,10 @@ export class Blobs {
     from: RepositoryName | undefined,
   ): Promise<boolean> {
     const linked = from === undefined ? digest : await readLink(this.#layout.layerLink(from, digest));
-    if (linked === undefined || (await this.#content.find(linked)) === undefined) return false;
-    await writeLink(this.#layout.layerLink(repository, digest), linked);
+    if (linked === undefined) return false;
+    await this.#content.lease(linked);
+    if ((await this.#content.find(linked)) === undefined) return false;
+    await writeLink(this.#layout, this.#layout.layerLink(repository, digest), linked);
     return true;
   }
 

@@ -1,7 +1,7 @@
 /** Which repositories there are. Docker registry HTTP API V2, "Listing Repositories". */
-import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isRepositoryName, type RepositoryName } from '../oci/reference.js';
+import { foldersIn } from '../disk/folders.js';
+import { isRepositoryName, parseRepositoryName, type RepositoryName } from '../oci/reference.js';
 import type { Layout } from './layout.js';
 
 /** The repositories of one registry folder. */
@@ -14,19 +14,29 @@ export class Catalog {
 
   /** All repositories that have manifests, in the order of their bytes. Only folders are looked at, never content. */
   async list(): Promise<RepositoryName[]> {
-    const found: RepositoryName[] = [];
+    const names = await this.#having((folders) => folders.includes('_manifests'));
+    return names.filter(isRepositoryName);
+  }
+
+  /**
+   * All repositories, also those to which nothing but blobs or parts of them have come.
+   *
+   * @throws DepotError `NAME_INVALID`: a folder that looks like a repository has a name that none can have
+   */
+  async listAll(): Promise<RepositoryName[]> {
+    const names = await this.#having((folders) => folders.some((folder) => folder.startsWith('_')));
+    return names.map(parseRepositoryName);
+  }
+
+  async #having(wanted: (folders: readonly string[]) => boolean): Promise<string[]> {
+    const found: string[] = [];
     const open = [''];
     for (let name = open.pop(); name !== undefined; name = open.pop()) {
       const folders = await foldersIn(join(this.#layout.repositories, name));
-      if (folders.includes('_manifests') && isRepositoryName(name)) found.push(name);
+      if (name !== '' && wanted(folders)) found.push(name);
       const prefix = name === '' ? '' : `${name}/`;
       open.push(...folders.filter((folder) => !folder.startsWith('_')).map((folder) => prefix + folder));
     }
     return found.sort();
   }
-}
-
-async function foldersIn(path: string): Promise<string[]> {
-  const entries = await readdir(path, { withFileTypes: true }).catch(() => []);
-  return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
 }

@@ -13,6 +13,7 @@ import { fileError, systemCode } from '../errors.js';
 import { algorithmOf, type Digest, hexOf } from '../oci/digest.js';
 import { hashFile } from '../stream/hash-file.js';
 import type { Layout } from './layout.js';
+import { takeLeases } from './leases.js';
 
 /** Bytes that lie in their place. */
 export interface StoredContent {
@@ -82,6 +83,7 @@ export class Content {
   async place(digest: Digest, temporaryPath: string): Promise<void> {
     const path = this.#layout.data(digest);
     try {
+      await this.lease(digest);
       await makeDurableFolder(dirname(path));
       await rename(temporaryPath, path);
       await syncFolder(dirname(path));
@@ -89,6 +91,11 @@ export class Content {
     } catch (error) {
       throw fileError(error, path);
     }
+  }
+
+  /** Keeps content, if it is here, from being removed for as long as the grace lasts: it is about to be linked. */
+  async lease(digest: Digest): Promise<void> {
+    await takeLeases(this.#layout, [dirname(this.#layout.data(digest))]);
   }
 
   /**

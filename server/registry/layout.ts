@@ -32,6 +32,11 @@ export class Layout {
     return join(this.root, '.bootdepot', ...names);
   }
 
+  /** Where files and folders are made before they get their place: nothing temporary lies among what the reference reads. */
+  get stage(): string {
+    return this.own('stage');
+  }
+
   /** The bytes of a blob or a manifest. */
   data(digest: Digest): string {
     const hex = hexOf(digest);
@@ -46,9 +51,14 @@ export class Layout {
     return join(this.repository(name), '_layers');
   }
 
+  /** The link of a digest in a folder of links, such as {@link layers}. */
+  linkBelow(folder: string, digest: Digest): string {
+    return join(folder, algorithmOf(digest), hexOf(digest), 'link');
+  }
+
   /** What makes a blob belong to a repository. */
   layerLink(name: RepositoryName, digest: Digest): string {
-    return join(this.layers(name), algorithmOf(digest), hexOf(digest), 'link');
+    return this.linkBelow(this.layers(name), digest);
   }
 
   manifests(name: RepositoryName): string {
@@ -61,7 +71,7 @@ export class Layout {
 
   /** What makes a manifest belong to a repository. */
   revisionLink(name: RepositoryName, digest: Digest): string {
-    return join(this.revisions(name), algorithmOf(digest), hexOf(digest), 'link');
+    return this.linkBelow(this.revisions(name), digest);
   }
 
   tags(name: RepositoryName): string {

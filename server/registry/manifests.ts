@@ -1,8 +1,9 @@
 /** Manifests of a repository, kept as the bytes that came. */
-import { createHash, randomUUID } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { dirname } from 'node:path';
 import { createPendingFile } from '../disk/atomic-file.js';
 import { makeDurableFolder } from '../disk/folders.js';
+import type { FreeSpace } from '../disk/free-space.js';
 import { DepotError } from '../errors.js';
 import { algorithmOf, type Digest, digestOf } from '../oci/digest.js';
 import { type Descriptor, type Manifest, parseManifest } from '../oci/manifest.js';
@@ -10,10 +11,12 @@ import type { Reference, RepositoryName, Tag } from '../oci/reference.js';
 import type { Blobs } from './blobs.js';
 import type { Content } from './content.js';
 import type { Layout } from './layout.js';
+import { takeLeases, tryLeases } from './leases.js';
 import { readLink, writeLink } from './links.js';
 import { describeReferrer, type Referrers } from './referrers.js';
 import type { Tags } from './tags.js';
 import { throwAway } from './trash.js';
+import { Turns } from './turns.js';
 
 /** The largest manifest that is kept, in bytes. */
 export const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
@@ -41,11 +44,13 @@ export interface ManifestParts {
   readonly blobs: Blobs;
   readonly tags: Tags;
   readonly referrers: Referrers;
+  readonly space: FreeSpace;
 }
 
 /** The manifests of one registry folder. */
 export class Manifests {
   readonly #parts: ManifestParts;
+  readonly #turns = new Turns();
 
   constructor(parts: ManifestParts) {
     this.#parts = parts;
@@ -68,24 +73,50 @@ export class Manifests {
    * @throws DepotError `MANIFEST_INVALID`, `DIGEST_INVALID`, `MANIFEST_BLOB_UNKNOWN` (with others of its kind), `DISK_FULL`
    */
   async put(repository: RepositoryName, reference: Reference, sent: NewManifest): Promise<StoredManifest> {
-    const { layout, referrers, tags } = this.#parts;
+    const { layout } = this.#parts;
     const { bytes } = sent;
     const manifest = parseManifest(bytes, sent.contentType);
     const digest = digestFor(reference, bytes);
-    await this.#expectParts(repository, manifest);
-    await this.#keep(digest, bytes);
+    await this.#parts.space.expect(bytes.length);
+    return this.#turns.run(`${repository}@${digest}`, async () => {
+      await takeLeases(layout, this.#needs(repository, digest, manifest));
+      await this.#expectParts(repository, manifest);
+      await this.#keep(digest, bytes);
+      await this.#link(repository, { digest, bytes, manifest });
+      const wanted = reference.tag === undefined ? sent.tags : [reference.tag, ...sent.tags];
+      for (const tag of wanted) await this.#parts.tags.set(repository, tag, digest);
+      return { digest, bytes, manifest };
+    });
+  }
+
+  /** The links without which a manifest would be broken; and those it gives new weight to. */
+  #needs(repository: RepositoryName, digest: Digest, manifest: Manifest): string[] {
+    const { layout } = this.#parts;
+    const { config, layers, manifests, subject } = manifest;
+    const blobs = config === undefined ? layers : [config, ...layers];
+    const revisions = [digest, ...[...manifests, ...(subject ? [subject] : [])].map((each) => each.digest)];
+    return [
+      ...blobs.map((blob) => layout.layerLink(repository, blob.digest)),
+      ...revisions.map((revision) => layout.revisionLink(repository, revision)),
+    ];
+  }
+
+  /** Who speaks of a subject is noted before it can be seen: a note without a manifest does not count. */
+  async #link(repository: RepositoryName, { digest, bytes, manifest }: StoredManifest): Promise<void> {
+    const { layout, referrers } = this.#parts;
     if (manifest.subject !== undefined) {
-      await referrers.add(
-        repository,
-        manifest.subject.digest,
-        describeReferrer(digest, bytes.length, manifest),
-      );
+      const referrer = describeReferrer(digest, bytes.length, manifest);
+      await referrers.add(repository, manifest.subject.digest, referrer);
     }
+    // The reference finds repositories by this folder, and removes live manifests of those without it.
     await makeDurableFolder(layout.layers(repository));
-    await writeLink(layout.revisionLink(repository, digest), digest);
-    const wanted = reference.tag === undefined ? sent.tags : [reference.tag, ...sent.tags];
-    for (const tag of wanted) await tags.set(repository, tag, digest);
-    return { digest, bytes, manifest };
+    await writeLink(layout, layout.revisionLink(repository, digest), digest);
+  }
+
+  /** Gives what was found by digest a new lease: the client may be about to push an index of it. */
+  async lease(repository: RepositoryName, digest: Digest): Promise<void> {
+    const { layout } = this.#parts;
+    await tryLeases(layout, [layout.revisionLink(repository, digest)]);
   }
 
   /**
@@ -95,14 +126,16 @@ export class Manifests {
    */
   async remove(repository: RepositoryName, digest: Digest): Promise<void> {
     const { layout, referrers, tags } = this.#parts;
-    const link = layout.revisionLink(repository, digest);
-    if ((await readLink(link)) === undefined) {
-      throw new DepotError('MANIFEST_UNKNOWN', 'the repository has no such manifest', { digest });
-    }
-    const subject = (await this.find(repository, { digest }))?.manifest.subject;
-    for (const tag of await tags.pointingAt(repository, digest)) await tags.remove(repository, tag);
-    await throwAway(layout, dirname(link));
-    if (subject !== undefined) await referrers.remove(repository, subject.digest, digest);
+    await this.#turns.run(`${repository}@${digest}`, async () => {
+      const link = layout.revisionLink(repository, digest);
+      if ((await readLink(link)) === undefined) {
+        throw new DepotError('MANIFEST_UNKNOWN', 'the repository has no such manifest', { digest });
+      }
+      const subject = (await this.find(repository, { digest }))?.manifest.subject;
+      for (const tag of await tags.pointingAt(repository, digest)) await tags.remove(repository, tag, digest);
+      await throwAway(layout, dirname(link));
+      if (subject !== undefined) await referrers.remove(repository, subject.digest, digest);
+    });
   }
 
   async #expectParts(repository: RepositoryName, manifest: Manifest): Promise<void> {
@@ -127,9 +160,10 @@ export class Manifests {
 
   async #keep(digest: Digest, bytes: Buffer): Promise<void> {
     const { content, layout } = this.#parts;
+    await content.lease(digest);
     if ((await content.read(digest, MAX_MANIFEST_BYTES)) !== undefined) return;
-    await makeDurableFolder(layout.own('stage'));
-    const pending = await createPendingFile(layout.own('stage', randomUUID()));
+    await makeDurableFolder(layout.stage);
+    const pending = await createPendingFile(layout.data(digest), { stage: layout.stage });
     try {
       await pending.handle.writeFile(bytes);
       await pending.handle.sync();

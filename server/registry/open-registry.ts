@@ -1,5 +1,7 @@
 /** One registry folder, and all that can be asked of it. */
+import { removeStaleTemporaries } from '../disk/atomic-file.js';
 import { makeFolder } from '../disk/folders.js';
+import { FreeSpace } from '../disk/free-space.js';
 import type { Digest } from '../oci/digest.js';
 import { Blobs } from './blobs.js';
 import { Catalog } from './catalog.js';
@@ -16,10 +18,13 @@ export interface RegistryOptions {
   readonly dir: string;
   /** Told of content that did not match its digest and was put aside. */
   readonly onDamage: (digest: Digest) => void;
+  /** Bytes of its disk that pushes leave free. */
+  readonly freeSpace: number;
 }
 
 /** The parts of an open registry. */
 export interface Registry {
+  readonly layout: Layout;
   readonly blobs: Blobs;
   readonly catalog: Catalog;
   readonly content: Content;
@@ -34,20 +39,30 @@ export interface Registry {
  *
  * @throws DepotError `ACCESS_DENIED`, `DISK_FULL`, `IO_FAILED`
  */
-export async function openRegistry({ dir, onDamage }: RegistryOptions): Promise<Registry> {
+export async function openRegistry({ dir, onDamage, freeSpace }: RegistryOptions): Promise<Registry> {
   await makeFolder(dir);
   const layout = new Layout(dir);
+  await removeLeftovers(layout);
+  const space = new FreeSpace(dir, freeSpace);
   const content = new Content(layout, onDamage);
   const blobs = new Blobs(layout, content);
   const tags = new Tags(layout);
   const referrers = new Referrers(layout);
   return {
+    layout,
     blobs,
     catalog: new Catalog(layout),
     content,
-    manifests: new Manifests({ layout, content, blobs, tags, referrers }),
+    manifests: new Manifests({ layout, content, blobs, tags, referrers, space }),
     referrers,
     tags,
-    uploads: new Uploads(layout, content),
+    uploads: new Uploads(layout, content, space),
   };
+}
+
+/** What a killed process was about to put in its place or to remove. */
+async function removeLeftovers(layout: Layout): Promise<void> {
+  for (const folder of [layout.stage, layout.own('trash')]) {
+    await removeStaleTemporaries(folder).catch(() => 0);
+  }
 }

@@ -53,7 +53,9 @@ export class Referrers {
   async add(repository: RepositoryName, subject: Digest, referrer: Referrer): Promise<void> {
     const folder = this.#layout.referrers(repository, subject);
     await makeDurableFolder(folder);
-    await writeFileAtomically(join(folder, entryName(referrer.digest)), JSON.stringify(referrer));
+    await makeDurableFolder(this.#layout.stage);
+    const entry = join(folder, entryName(referrer.digest));
+    await writeFileAtomically(entry, JSON.stringify(referrer), { stage: this.#layout.stage });
   }
 
   async remove(repository: RepositoryName, subject: Digest, digest: Digest): Promise<void> {

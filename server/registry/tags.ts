@@ -1,19 +1,21 @@
 /** Tags: names that can be moved from one manifest to another, one of which they have at any instant. */
-import { randomUUID } from 'node:crypto';
 import { readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { syncFolder } from '../disk/atomic-file.js';
+import { syncFolder, temporaryName } from '../disk/atomic-file.js';
 import { makeDurableFolder } from '../disk/folders.js';
 import { DepotError, fileError, systemCode } from '../errors.js';
 import { algorithmOf, type Digest, hexOf } from '../oci/digest.js';
 import { isTag, type RepositoryName, type Tag } from '../oci/reference.js';
 import type { Layout } from './layout.js';
+import { takeLeases } from './leases.js';
 import { readLink, writeLink } from './links.js';
 import { throwAway } from './trash.js';
+import { Turns } from './turns.js';
 
 /** The tags of one registry folder. */
 export class Tags {
   readonly #layout: Layout;
+  readonly #turns = new Turns();
 
   constructor(layout: Layout) {
     this.#layout = layout;
@@ -38,17 +40,17 @@ export class Tags {
 
   /** Sets a tag, which exists whole or not at all, with its old manifest or the new one. */
   async set(repository: RepositoryName, tag: Tag, digest: Digest): Promise<void> {
-    const place = this.#layout.tag(repository, tag);
-    if ((await this.current(repository, tag)) === undefined && (await this.#make(repository, tag, digest))) {
-      return;
-    }
-    await writeTag(place, digest);
+    await this.#alone(repository, tag, async () => {
+      const current = await this.current(repository, tag);
+      if (current === undefined && (await this.#make(repository, tag, digest))) return;
+      await this.#write(this.#layout.tag(repository, tag), digest);
+    });
   }
 
   /** The folder of tags may hold nothing but tags, so a new one is made elsewhere and moved in. */
   async #make(repository: RepositoryName, tag: Tag, digest: Digest): Promise<boolean> {
-    const staged = this.#layout.own('stage', randomUUID());
-    await writeTag(staged, digest);
+    const staged = join(this.#layout.stage, temporaryName());
+    await this.#write(staged, digest);
     await makeDurableFolder(this.#layout.tags(repository));
     try {
       await rename(staged, this.#layout.tag(repository, tag));
@@ -62,12 +64,33 @@ export class Tags {
     }
   }
 
-  /** @throws DepotError `MANIFEST_UNKNOWN` */
-  async remove(repository: RepositoryName, tag: Tag): Promise<void> {
-    if ((await this.current(repository, tag)) === undefined) {
-      throw new DepotError('MANIFEST_UNKNOWN', 'the repository has no such tag', { tag });
-    }
-    await throwAway(this.#layout, this.#layout.tag(repository, tag));
+  /** What a tag had is noted before what it has. */
+  async #write(folder: string, digest: Digest): Promise<void> {
+    const noted = join(folder, 'index', algorithmOf(digest), hexOf(digest), 'link');
+    await writeLink(this.#layout, noted, digest);
+    await writeLink(this.#layout, join(folder, 'current/link'), digest);
+  }
+
+  /**
+   * Removes a tag. Its manifest stays, with a new lease: it has lost its tag only now.
+   *
+   * @param only - the manifest it must have; with any other one it stays
+   * @throws DepotError `MANIFEST_UNKNOWN`: there is no such tag
+   */
+  async remove(repository: RepositoryName, tag: Tag, only?: Digest): Promise<void> {
+    await this.#alone(repository, tag, async () => {
+      const current = await this.current(repository, tag);
+      if (current === undefined) {
+        throw new DepotError('MANIFEST_UNKNOWN', 'the repository has no such tag', { tag });
+      }
+      if (only !== undefined && current !== only) return;
+      await takeLeases(this.#layout, [this.#layout.revisionLink(repository, current)]);
+      await throwAway(this.#layout, this.#layout.tag(repository, tag));
+    });
+  }
+
+  #alone<T>(repository: RepositoryName, tag: Tag, work: () => Promise<T>): Promise<T> {
+    return this.#turns.run(`${repository}:${tag}`, work);
   }
 
   /** The tags that have a manifest now. */
@@ -77,10 +100,4 @@ export class Tags {
     for (const tag of all) if ((await this.current(repository, tag)) === digest) pointing.push(tag);
     return pointing;
   }
-}
-
-/** What a tag had is noted before what it has. */
-async function writeTag(folder: string, digest: Digest): Promise<void> {
-  await writeLink(join(folder, 'index', algorithmOf(digest), hexOf(digest), 'link'), digest);
-  await writeLink(join(folder, 'current/link'), digest);
 }

@@ -1,8 +1,7 @@
 /** Removing folders so that they are gone at once: one rename, then the rest in peace. */
-import { randomUUID } from 'node:crypto';
 import { rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { syncFolder } from '../disk/atomic-file.js';
+import { syncFolder, temporaryName } from '../disk/atomic-file.js';
 import { makeDurableFolder } from '../disk/folders.js';
 import { fileError, systemCode } from '../errors.js';
 import type { Layout } from './layout.js';
@@ -13,14 +12,25 @@ import type { Layout } from './layout.js';
  * @throws DepotError `ACCESS_DENIED`, `IO_FAILED`
  */
 export async function throwAway(layout: Layout, path: string): Promise<void> {
+  const aside = await setAside(layout, path);
+  if (aside !== undefined) await rm(aside, { recursive: true, force: true });
+}
+
+/**
+ * Takes a file or a folder out of its place at once, and durably.
+ *
+ * @returns where it is, to be removed in peace; `undefined`: it was not there
+ * @throws DepotError `ACCESS_DENIED`, `IO_FAILED`
+ */
+export async function setAside(layout: Layout, path: string): Promise<string | undefined> {
   await makeDurableFolder(layout.own('trash'));
-  const aside = layout.own('trash', randomUUID());
+  const aside = layout.own('trash', temporaryName());
   try {
     await rename(path, aside);
     await syncFolder(dirname(path));
+    return aside;
   } catch (error) {
-    if (systemCode(error) === 'ENOENT') return;
+    if (systemCode(error) === 'ENOENT') return undefined;
     throw fileError(error, path);
   }
-  await rm(aside, { recursive: true, force: true });
 }

@@ -4,6 +4,7 @@ import { rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomically } from '../disk/atomic-file.js';
 import { makeDurableFolder } from '../disk/folders.js';
+import type { FreeSpace } from '../disk/free-space.js';
 import { DepotError } from '../errors.js';
 import type { Algorithm, Digest } from '../oci/digest.js';
 import type { RepositoryName } from '../oci/reference.js';
@@ -27,26 +28,32 @@ export interface UploadPart {
   readonly body: AsyncIterable<Uint8Array>;
   /** Where the client believes the part begins; `undefined` if it did not say. */
   readonly start?: number | undefined;
+  /** How many bytes will come, as far as the client says. */
+  readonly bytes?: number | undefined;
 }
 
 /** The uploads of one registry folder. */
 export class Uploads {
   readonly #layout: Layout;
   readonly #content: Content;
+  readonly #space: FreeSpace;
   readonly #sessions = new Map<string, UploadSession>();
   readonly #busy = new Set<string>();
 
-  constructor(layout: Layout, content: Content) {
+  constructor(layout: Layout, content: Content, space: FreeSpace) {
     this.#layout = layout;
     this.#content = content;
+    this.#space = space;
   }
 
   /**
    * Begins an upload.
    *
    * @param algorithm - what the digest at the end will most likely be of
+   * @throws DepotError `DISK_FULL`, `ACCESS_DENIED`, `IO_FAILED`
    */
   async begin(repository: RepositoryName, algorithm: Algorithm = 'sha256'): Promise<UploadState> {
+    await this.#space.expect(0);
     const id = randomUUID();
     const folder = this.#layout.upload(repository, id);
     await makeDurableFolder(folder);
@@ -86,7 +93,7 @@ export class Uploads {
         throw new DepotError('DIGEST_INVALID', 'the bytes that came do not match the digest', { digest });
       }
       await this.#content.place(digest, session.path);
-      await writeLink(this.#layout.layerLink(repository, digest), digest);
+      await writeLink(this.#layout, this.#layout.layerLink(repository, digest), digest);
       await this.#remove(repository, id);
     });
   }
@@ -96,8 +103,9 @@ export class Uploads {
     await this.#alone(repository, id, () => this.#remove(repository, id));
   }
 
-  async #append(session: UploadSession, { body, start }: UploadPart): Promise<void> {
+  async #append(session: UploadSession, { body, start, bytes = 0 }: UploadPart): Promise<void> {
     if (start !== undefined && start !== session.offset) throw outOfOrder(session.offset);
+    await this.#space.expect(bytes);
     await session.resume();
     await session.append(body);
   }

@@ -68,15 +68,6 @@ function handlersAt(
   }
 }
 
-/** How long a client that pushes may send nothing. A push itself may take as long as it takes. */
-const SILENCE_MS = 60_000;
-
-/** A client that waits to be asked is asked, now that it is known to be allowed. */
-function awaitBody(req: IncomingMessage, res: ServerResponse): void {
-  req.setTimeout(SILENCE_MS);
-  if (req.headers.expect !== undefined) res.writeContinue();
-}
-
 function reads(handle: () => Promise<void>): Handlers {
   return { GET: handle, HEAD: handle };
 }
@@ -94,7 +85,6 @@ async function answer(req: IncomingMessage, res: ServerResponse, face: RegistryF
   const address = parseAddress(req.url ?? '');
   if (address === undefined) throw new DepotError('NOT_FOUND', 'nothing of a registry has this address');
   refuseUnlessAllowed(req, face.access);
-  if (req.method !== 'GET' && req.method !== 'HEAD') awaitBody(req, res);
   const handlers = handlersAt(address, req, res, face);
   const handle = handlers[req.method ?? ''];
   if (handle !== undefined) return handle();

@@ -36,6 +36,9 @@ export async function getManifest(
 ): Promise<void> {
   const repository = parseRepositoryName(address.name);
   const reference = parseReference(address.reference);
+  if (req.method === 'HEAD' && reference.digest !== undefined) {
+    await registry.manifests.lease(repository, reference.digest);
+  }
   const found = await registry.manifests.find(repository, reference);
   if (found === undefined) {
     throw new DepotError('MANIFEST_UNKNOWN', 'the repository has no such manifest', {
@@ -57,7 +60,10 @@ export async function getBlob(
 ): Promise<void> {
   const repository = parseRepositoryName(address.name);
   const digest = parseDigest(address.digest);
-  const found = await options.registry.blobs.find(repository, digest);
+  const { blobs } = options.registry;
+  const found = await (req.method === 'HEAD'
+    ? blobs.findForPush(repository, digest)
+    : blobs.find(repository, digest));
   if (found === undefined) throw unknownBlob(repository, digest);
   if (isKnown(req, digest)) return answerEmpty(res, 304, identity(digest));
   setHeaders(res, identity(digest));

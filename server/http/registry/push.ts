@@ -14,6 +14,7 @@ import {
   type UploadPart,
 } from '../../index.js';
 import { answerEmpty, setHeaders } from './answer.js';
+import { bodyOf, promisedBytes } from './body.js';
 
 /** POST of an upload: mounts a blob, takes one whole, or begins a session. */
 export async function beginUpload(
@@ -37,7 +38,7 @@ export async function beginUpload(
     digest?.startsWith('sha512:') ? 'sha512' : algorithm,
   );
   if (digest === undefined) return answerUpload(res, 202, repository, { id, offset: 0 });
-  await registry.uploads.finish(repository, id, digest, { body: req });
+  await registry.uploads.finish(repository, id, digest, partOf(req, res));
   answerCreated(res, repository, digest);
 }
 
@@ -80,7 +81,7 @@ export async function appendUpload(
 ): Promise<void> {
   const repository = parseRepositoryName(name);
   const state = await orOutOfOrder(res, repository, id, () =>
-    registry.uploads.append(repository, id, partOf(req)),
+    registry.uploads.append(repository, id, partOf(req, res)),
   );
   answerUpload(res, 202, repository, state);
 }
@@ -96,7 +97,9 @@ export async function finishUpload(
   const text = query.get('digest');
   if (text === null) throw new DepotError('DIGEST_INVALID', 'expected ?digest= with the digest of the whole');
   const digest = parseDigest(text);
-  await orOutOfOrder(res, repository, id, () => registry.uploads.finish(repository, id, digest, partOf(req)));
+  await orOutOfOrder(res, repository, id, () =>
+    registry.uploads.finish(repository, id, digest, partOf(req, res)),
+  );
   answerCreated(res, repository, digest);
 }
 
@@ -129,19 +132,19 @@ async function orOutOfOrder<T>(
 }
 
 /** What a request sends, and where it says that belongs. */
-function partOf(req: IncomingMessage): UploadPart {
+function partOf(req: IncomingMessage, res: ServerResponse): UploadPart {
   const field = req.headers['content-range'];
-  if (field === undefined) return { body: req };
+  const bytes = promisedBytes(req);
+  if (field === undefined) return { body: bodyOf(req, res), bytes };
   const [, first, last] = /^(?:bytes )?(\d+)-(\d+)(?:\/.*)?$/.exec(field) ?? [];
   if (first === undefined) {
     throw new DepotError('SIZE_INVALID', 'Content-Range: expected first-last', { 'Content-Range': field });
   }
   const length = Number(last) - Number(first) + 1;
-  const sent = req.headers['content-length'];
-  if (length < 1 || (sent !== undefined && Number(sent) !== length)) {
-    throw new DepotError('SIZE_INVALID', `Content-Range is of ${length} bytes, Content-Length is ${sent}`);
+  if (length < 1 || (bytes !== undefined && bytes !== length)) {
+    throw new DepotError('SIZE_INVALID', `Content-Range is of ${length} bytes, Content-Length is ${bytes}`);
   }
-  return { body: req, start: Number(first) };
+  return { body: bodyOf(req, res), bytes, start: Number(first) };
 }
 
 /** PUT of a manifest, by tag or digest. */
@@ -154,7 +157,7 @@ export async function putManifest(
   const repository = parseRepositoryName(address.name);
   const reference = parseReference(address.reference);
   const tags = reference.digest === undefined ? [] : address.query.getAll('tag').map(parseTag);
-  const bytes = await readManifest(req);
+  const bytes = await readManifest(bodyOf(req, res));
   const contentType = req.headers['content-type'];
   const { digest, manifest } = await registry.manifests.put(repository, reference, {
     bytes,
@@ -169,11 +172,10 @@ export async function putManifest(
   });
 }
 
-async function readManifest(req: IncomingMessage): Promise<Buffer> {
-  const chunks: Buffer[] = [];
+async function readManifest(body: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
   let bytes = 0;
-  for await (const chunk of req) {
-    if (!(chunk instanceof Buffer)) continue;
+  for await (const chunk of body) {
     bytes += chunk.length;
     if (bytes <= MAX_MANIFEST_BYTES) chunks.push(chunk);
   }

@@ -1,0 +1,36 @@
+/** What the commands about the registry's folder read from their flags. */
+import { join } from 'node:path';
+import { type Config, type FlagSetting, loadConfig, openRegistry, type Registry } from '../server/index.js';
+import { say } from './run.js';
+
+/** Flags that all of them have. */
+export interface RegistryFlags {
+  readonly data?: string;
+  readonly config?: string;
+}
+
+/** A registry folder, and what is configured about it. */
+export interface ConfiguredRegistry {
+  readonly registry: Registry;
+  readonly config: Config['registry'];
+}
+
+/**
+ * Opens the registry's folder by flags, environment and configuration file.
+ *
+ * @param more - settings of flags that only one command has
+ * @throws DepotError `CONFIG_INVALID`, `NOT_FOUND`, `ACCESS_DENIED`
+ */
+export async function openConfiguredRegistry(
+  flags: RegistryFlags,
+  more: readonly FlagSetting[],
+): Promise<ConfiguredRegistry> {
+  const settings: FlagSetting[] = [{ name: 'data.dir', flag: '--data', value: flags.data }, ...more];
+  const { config } = await loadConfig({ file: flags.config, flags: settings });
+  const registry = await openRegistry({
+    dir: join(config.data.dir, 'registry'),
+    freeSpace: 0,
+    onDamage: (digest) => say(`${digest} did not match its digest and was put aside`),
+  });
+  return { registry, config: config.registry };
+}

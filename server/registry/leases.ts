@@ -1,0 +1,39 @@
+/**
+ * Leases: what a client was told is here stays for as long as the grace of the garbage collection says. The lease is the
+ * change time of a file or a folder, so it holds for other processes and after a restart, and no copy can set it back.
+ */
+import { utimes } from 'node:fs/promises';
+import { fileError, systemCode } from '../errors.js';
+import type { Layout } from './layout.js';
+import { awaitSweep } from './sweep-lock.js';
+
+/**
+ * Begins leases on what is about to be built on. Afterwards what is there stays there.
+ *
+ * @param paths - links, or folders of content; missing ones are passed over
+ * @throws DepotError `ACCESS_DENIED`, `IO_FAILED`
+ */
+export async function takeLeases(layout: Layout, paths: readonly string[]): Promise<void> {
+  for (const path of paths) await touch(path);
+  await awaitSweep(layout);
+}
+
+/** The same for a client that only asks: a folder that cannot be written to is swept by nobody. */
+export async function tryLeases(layout: Layout, paths: readonly string[]): Promise<void> {
+  await takeLeases(layout, paths).catch(() => undefined);
+}
+
+/** Since when nobody has built on something, in milliseconds since 1970. */
+export function leasedAt({ ctimeMs }: { readonly ctimeMs: number }): number {
+  return ctimeMs;
+}
+
+async function touch(path: string): Promise<void> {
+  const now = new Date();
+  try {
+    await utimes(path, now, now);
+  } catch (error) {
+    const code = systemCode(error);
+    if (code !== 'ENOENT' && code !== 'ENOTDIR') throw fileError(error, path);
+  }
+}
