@@ -105,13 +105,14 @@ class Collection {
     const candidate = (kind: 'manifest' | 'link', path: string, name: Digest): Candidate<GcItem> => ({
       item: { kind, repository, name, bytes: 0 },
       path: dirname(path),
-      leases: [path],
+      // The folder, too: one that was made just now may have no link yet.
+      leases: [dirname(path), path],
     });
     const gone = await this.#remove([
       ...plan.manifests.map((name) => candidate('manifest', layout.revisionLink(repository, name), name)),
       ...plan.layers.map((name) => candidate('link', layout.layerLink(repository, name), name)),
     ]);
-    return new Set(gone.flatMap(({ leases }) => leases));
+    return new Set(gone.map(({ path }) => join(path, 'link')));
   }
 
   async #uploads(repository: RepositoryName): Promise<void> {
