@@ -9,6 +9,7 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ['aci', async () => (await import('./commands/aci.js')).aciCommand()],
   ['gc', async () => (await import('./commands/gc.js')).gcCommand()],
   ['key', async () => (await import('./commands/key.js')).keyCommand()],
+  ['scrub', async () => (await import('./commands/scrub.js')).scrubCommand()],
   ['serve', async () => (await loadLean(() => import('./commands/serve.js'))).serveCommand()],
   ['sign', async () => (await import('./commands/sign.js')).signCommand()],
   ['verify', async () => (await import('./commands/verify.js')).verifyCommand()],

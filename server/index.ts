@@ -48,6 +48,8 @@ export type { GcItem, GcReport } from './registry/gc/collect.js';
 export { type Housekeeping, startHousekeeping } from './registry/housekeeping.js';
 export { MAX_MANIFEST_BYTES } from './registry/manifests.js';
 export { openRegistry, type Registry } from './registry/open-registry.js';
+export type { Finding } from './registry/scrub/finding.js';
+export type { ScrubReport } from './registry/scrub/scrub.js';
 export type { UploadPart } from './registry/uploads.js';
 
 export const collectGarbage = onFirstCall(
@@ -68,5 +70,6 @@ export const renameAcis = eachOnFirstCall(async () => (await import('./aci/renam
 export const rotateSigningKey = onFirstCall(
   async () => (await import('./openpgp/key-store.js')).rotateSigningKey,
 );
+export const scrubRegistry = onFirstCall(async () => (await import('./registry/scrub/scrub.js')).scrub);
 export const validateAci = onFirstCall(async () => (await import('./aci/validate.js')).validateAci);
 export const verifyAssets = onFirstCall(async () => (await import('./assets/verify-assets.js')).verifyAssets);

@@ -124,4 +124,14 @@ function addHousekeepingFigures(metrics: Metrics, { figures }: Housekeeping): vo
     'Bytes that garbage collections have freed.',
     () => figures.gcBytes,
   );
+  metrics.addTotal(
+    'bootdepot_registry_scrubbed_bytes_total',
+    'Bytes that scrubs have read and checked.',
+    () => figures.scrubbedBytes,
+  );
+  metrics.addTotal(
+    'bootdepot_registry_scrub_findings_total',
+    'What scrubs have found to be wrong.',
+    () => figures.scrubFindings,
+  );
 }

@@ -63,6 +63,16 @@ export interface Manifest {
   readonly annotations?: Readonly<Record<string, string>> | undefined;
 }
 
+/** The config and the layers of an image that a registry must have; layers that may not be distributed stay where they are. */
+export function blobsOf({ config, layers }: Manifest): readonly Descriptor[] {
+  const blobs = config === undefined ? layers : [config, ...layers];
+  return blobs.filter((blob) => !isElsewhere(blob));
+}
+
+function isElsewhere({ mediaType, urls }: Descriptor): boolean {
+  return urls !== undefined && urls.length > 0 && /nondistributable|foreign/.test(mediaType ?? '');
+}
+
 /**
  * Reads a manifest. Fields that are not known are passed over; a manifest that could be read as two kinds is refused.
  *

@@ -5,13 +5,13 @@
 import { createHash } from 'node:crypto';
 import type { Stats } from 'node:fs';
 import { mkdir, readFile, rename, stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { syncFolder } from '../disk/atomic-file.js';
 import { type FileVersion, sameVersion } from '../disk/file-version.js';
-import { makeDurableFolder } from '../disk/folders.js';
+import { foldersIn, makeDurableFolder } from '../disk/folders.js';
 import { fileError, systemCode } from '../errors.js';
-import { algorithmOf, type Digest, hexOf } from '../oci/digest.js';
-import { hashFile } from '../stream/hash-file.js';
+import { algorithmOf, type Digest, hexOf, isDigest } from '../oci/digest.js';
+import { type HashOptions, hashFile } from '../stream/hash-file.js';
 import type { Layout } from './layout.js';
 import { takeLeases } from './leases.js';
 
@@ -93,6 +93,36 @@ export class Content {
     }
   }
 
+  /** The folders that content is spread over, such as `sha256/4f`, sorted. */
+  async parts(): Promise<string[]> {
+    const { blobs } = this.#layout;
+    const parts: string[] = [];
+    for (const algorithm of await foldersIn(blobs)) {
+      const prefixes = await foldersIn(join(blobs, algorithm));
+      parts.push(...prefixes.map((prefix) => `${algorithm}/${prefix}`));
+    }
+    return parts.sort();
+  }
+
+  /** The digests that have a place in one of the {@link parts}, with or without bytes in it. */
+  async digestsIn(part: string): Promise<Digest[]> {
+    const [algorithm] = part.split('/');
+    const names = await foldersIn(join(this.#layout.blobs, part));
+    return names.map((hex) => `${algorithm}:${hex}`).filter(isDigest);
+  }
+
+  /** How much content there is. Looks at each file, so it takes its time. */
+  async total(): Promise<{ readonly contents: number; readonly bytes: number }> {
+    const sizes: number[] = [];
+    for (const part of await this.parts()) {
+      for (const digest of await this.digestsIn(part)) {
+        const found = await this.find(digest);
+        if (found !== undefined) sizes.push(found.stats.size);
+      }
+    }
+    return { contents: sizes.length, bytes: sizes.reduce((sum, size) => sum + size, 0) };
+  }
+
   /** Keeps content, if it is here, from being removed for as long as the grace lasts: it is about to be linked. */
   async lease(digest: Digest): Promise<void> {
     await takeLeases(this.#layout, [dirname(this.#layout.data(digest))]);
@@ -104,15 +134,22 @@ export class Content {
    * @returns whether the bytes are right
    */
   async check(found: StoredContent): Promise<boolean> {
-    const { digest, path } = found;
-    const algorithm = algorithmOf(digest);
-    const { hashes, version } = await hashFile(path, [algorithm]);
-    if (hashes.get(algorithm)?.digest('hex') === hexOf(digest)) {
-      this.noteChecked(digest, version);
-      return true;
-    }
+    if (await this.matches(found)) return true;
     await this.quarantine(found);
     return false;
+  }
+
+  /**
+   * Reads all of it, and remembers if it is right.
+   *
+   * @throws DepotError `FILE_CHANGED`, `NOT_FOUND`: it was replaced or removed meanwhile; `INTERRUPTED`; `IO_FAILED`
+   */
+  async matches({ digest, path }: StoredContent, options: HashOptions = {}): Promise<boolean> {
+    const algorithm = algorithmOf(digest);
+    const { hashes, version } = await hashFile(path, [algorithm], options);
+    const right = hashes.get(algorithm)?.digest('hex') === hexOf(digest);
+    if (right) this.noteChecked(digest, version);
+    return right;
   }
 
   /** Remembers that a version of the bytes was found to match. */

@@ -18,6 +18,10 @@ export interface HousekeepingFigures {
   gcRuns: number;
   /** Bytes that it freed. */
   gcBytes: number;
+  /** Bytes that scrubs have read. */
+  scrubbedBytes: number;
+  /** What scrubs found to be wrong. */
+  scrubFindings: number;
 }
 
 /** The first run comes soon after a start, so that a server that is restarted every day does its work, too. */
@@ -26,12 +30,12 @@ const FIRST_AFTER_MS = 5 * 60 * 1000;
 /** Starts what the configuration asks for. A run that fails is logged, and the next one comes at its time. */
 export function startHousekeeping(
   registry: Registry,
-  { gc }: Config['registry'],
+  { gc, scrub }: Config['registry'],
   logger: Logger,
 ): Housekeeping {
   const stop = new AbortController();
   const { signal } = stop;
-  const figures: HousekeepingFigures = { gcRuns: 0, gcBytes: 0 };
+  const figures: HousekeepingFigures = { gcRuns: 0, gcBytes: 0, scrubbedBytes: 0, scrubFindings: 0 };
   const collect = async () => {
     const { collectGarbage } = await import('./gc/collect.js');
     const options = {
@@ -46,8 +50,23 @@ export function startHousekeeping(
     figures.gcBytes += report.bytes;
     logCollection(report, logger);
   };
+  const check = async () => {
+    const { scrub: run } = await import('./scrub/scrub.js');
+    const report = await run(registry, {
+      ...{ repair: true, speed: scrub.speed, signal, maySparse: () => false },
+      onBytes: (bytes) => {
+        figures.scrubbedBytes += bytes;
+      },
+      onFinding: (finding) => {
+        figures.scrubFindings += 1;
+        logger.error({ finding }, 'a scrub found something wrong');
+      },
+    });
+    const { findings, ...read } = report;
+    logger.info({ ...read, findings: findings.length }, 'everything in the registry was read and checked');
+  };
   const onFailure = (error: unknown) => logger.error({ err: error }, 'housekeeping failed');
-  const loops = [repeat(gc.every, collect, onFailure, signal)];
+  const loops = [repeat(gc.every, collect, onFailure, signal), repeat(scrub.every, check, onFailure, signal)];
   return {
     figures,
     async stop() {
@@ -74,7 +93,7 @@ async function repeat(
   while (!signal.aborted) {
     await sleep(waitMs, undefined, { signal, ref: false }).catch(() => undefined);
     if (signal.aborted) return;
-    await work().catch(onFailure);
+    await work().catch((error: unknown) => signal.aborted || onFailure(error));
     waitMs = everyMs;
   }
 }

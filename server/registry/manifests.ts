@@ -6,7 +6,7 @@ import { makeDurableFolder } from '../disk/folders.js';
 import type { FreeSpace } from '../disk/free-space.js';
 import { DepotError } from '../errors.js';
 import { algorithmOf, type Digest, digestOf } from '../oci/digest.js';
-import { type Descriptor, type Manifest, parseManifest } from '../oci/manifest.js';
+import { blobsOf, type Manifest, parseManifest } from '../oci/manifest.js';
 import type { Reference, RepositoryName, Tag } from '../oci/reference.js';
 import type { Blobs } from './blobs.js';
 import type { Content } from './content.js';
@@ -92,11 +92,10 @@ export class Manifests {
   /** The links without which a manifest would be broken; and those it gives new weight to. */
   #needs(repository: RepositoryName, digest: Digest, manifest: Manifest): string[] {
     const { layout } = this.#parts;
-    const { config, layers, manifests, subject } = manifest;
-    const blobs = config === undefined ? layers : [config, ...layers];
+    const { manifests, subject } = manifest;
     const revisions = [digest, ...[...manifests, ...(subject ? [subject] : [])].map((each) => each.digest)];
     return [
-      ...blobs.map((blob) => layout.layerLink(repository, blob.digest)),
+      ...blobsOf(manifest).map((blob) => layout.layerLink(repository, blob.digest)),
       ...revisions.map((revision) => layout.revisionLink(repository, revision)),
     ];
   }
@@ -141,9 +140,7 @@ export class Manifests {
   async #expectParts(repository: RepositoryName, manifest: Manifest): Promise<void> {
     const { blobs, layout } = this.#parts;
     const missing: Digest[] = [];
-    const parts = manifest.config === undefined ? manifest.layers : [manifest.config, ...manifest.layers];
-    for (const part of parts) {
-      if (isElsewhere(part)) continue;
+    for (const part of blobsOf(manifest)) {
       if ((await blobs.find(repository, part.digest)) === undefined) missing.push(part.digest);
     }
     for (const child of manifest.manifests) {
@@ -172,11 +169,6 @@ export class Manifests {
       await pending.discard();
     }
   }
-}
-
-/** Layers that may not be distributed stay where they are. */
-function isElsewhere({ mediaType, urls }: Descriptor): boolean {
-  return urls !== undefined && urls.length > 0 && /nondistributable|foreign/.test(mediaType ?? '');
 }
 
 function unknownPart(digest: Digest, others: readonly DepotError[] = []): DepotError {

@@ -5,7 +5,7 @@
 import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { foldersIn } from '../../disk/folders.js';
-import { type Digest, isDigest } from '../../oci/digest.js';
+import type { Digest } from '../../oci/digest.js';
 import type { RepositoryName } from '../../oci/reference.js';
 import type { Layout } from '../layout.js';
 import { listLinks, readLink } from '../links.js';
@@ -128,25 +128,18 @@ class Collection {
   }
 
   async content(): Promise<void> {
-    const { blobs } = this.#layout;
-    for (const algorithm of await foldersIn(blobs)) {
-      for (const prefix of await foldersIn(join(blobs, algorithm))) {
-        if (this.#options.signal?.aborted) return;
-        await this.#contentIn(algorithm, join(blobs, algorithm, prefix));
+    const { content } = this.#registry;
+    for (const part of await content.parts()) {
+      if (this.#options.signal?.aborted) return;
+      const digests = await content.digestsIn(part);
+      const candidates: Candidate<GcItem>[] = [];
+      for (const name of digests.filter((digest) => !this.#linked.has(digest))) {
+        const data = this.#layout.data(name);
+        const item: GcItem = { kind: 'content', name, bytes: await sizeOf(data) };
+        candidates.push({ item, path: dirname(data), leases: [dirname(data), data] });
       }
+      await this.#remove(candidates);
     }
-  }
-
-  async #contentIn(algorithm: string, folder: string): Promise<void> {
-    const candidates: Candidate<GcItem>[] = [];
-    for (const hex of await foldersIn(folder)) {
-      const name = `${algorithm}:${hex}`;
-      if (!isDigest(name) || this.#linked.has(name)) continue;
-      const data = join(folder, hex, 'data');
-      const item: GcItem = { kind: 'content', name, bytes: await sizeOf(data) };
-      candidates.push({ item, path: join(folder, hex), leases: [join(folder, hex), data] });
-    }
-    await this.#remove(candidates);
   }
 
   async #remove(

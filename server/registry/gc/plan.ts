@@ -61,6 +61,7 @@ export async function planRepository(
 function holdsOf({ config, layers, manifests, subject }: Manifest): Holds {
   const blobs = config === undefined ? layers : [config, ...layers];
   return {
+    // Also what may not be distributed: whoever pushed it all the same meant to have it here.
     blobs: blobs.map(({ digest }) => digest),
     children: manifests.map(({ digest }) => digest),
     subject: subject?.digest,
