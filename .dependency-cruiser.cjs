@@ -6,6 +6,7 @@ const ROOMS = [
   'openpgp',
   'aci',
   'assets',
+  'access',
   'registry',
   'convert',
   'mirror',

@@ -37,6 +37,7 @@ const OUTCOMES = {
   KEY_EXISTS: { status: 500, text: 'internal error', exit: 1 },
   KEY_MISSING: { status: 404, text: 'not found', exit: 1 },
   KEY_UNUSABLE: { status: 500, text: 'internal error', exit: 1 },
+  LOGIN_REQUIRED: { status: 401, text: 'unauthorized', exit: 1, oci: 'UNAUTHORIZED' },
   MANIFEST_BLOB_UNKNOWN: { status: 400, text: 'bad request', exit: 1, oci: 'MANIFEST_BLOB_UNKNOWN' },
   MANIFEST_INVALID: { status: 400, text: 'bad request', exit: 1, oci: 'MANIFEST_INVALID' },
   MANIFEST_TOO_LARGE: { status: 413, text: 'too large', exit: 1, oci: 'SIZE_INVALID' },
@@ -48,10 +49,12 @@ const OUTCOMES = {
   PAGINATION_NUMBER_INVALID: { status: 400, text: 'bad request', exit: 2, oci: 'PAGINATION_NUMBER_INVALID' },
   PARTIAL: { status: 500, text: 'internal error', exit: 3 },
   PASSPHRASE_WRONG: { status: 500, text: 'internal error', exit: 1 },
+  PRECONDITION_FAILED: { status: 412, text: 'precondition failed', exit: 1, oci: 'PRECONDITION_FAILED' },
   RANGE_INVALID: { status: 416, text: 'range not satisfiable', exit: 1, oci: 'BLOB_UPLOAD_INVALID' },
   SIGNATURE_INVALID: { status: 500, text: 'internal error', exit: 1 },
   SIZE_INVALID: { status: 400, text: 'bad request', exit: 1, oci: 'SIZE_INVALID' },
   TAG_INVALID: { status: 400, text: 'bad request', exit: 2, oci: 'TAG_INVALID' },
+  TOO_MANY_REQUESTS: { status: 429, text: 'too many requests', exit: 1, oci: 'TOOMANYREQUESTS' },
   USAGE: { status: 400, text: 'bad request', exit: 2 },
 } as const satisfies Record<string, Outcome>;
 

@@ -1,6 +1,9 @@
 /** What the faces (HTTP and command line) may use of the core. What few of them use is loaded when they do. */
 import { eachOnFirstCall, onFirstCall } from './on-first-call.js';
 
+export { Access } from './access/access.js';
+export type { Credentials } from './access/logins.js';
+export type { Action, Caller } from './access/rights.js';
 export type { AciEntry, AciInspection } from './aci/inspect.js';
 export type { RenameOutcome } from './aci/rename-all.js';
 export { type Asset, type AssetsFolder, findAsset, refuseKeysAmongAssets } from './assets/asset.js';
@@ -48,6 +51,7 @@ export type { GcItem, GcReport } from './registry/gc/collect.js';
 export { type Housekeeping, startHousekeeping } from './registry/housekeeping.js';
 export { MAX_MANIFEST_BYTES } from './registry/manifests.js';
 export { openRegistry, type Registry } from './registry/open-registry.js';
+export { preconditionOf } from './registry/precondition.js';
 export type { Finding } from './registry/scrub/finding.js';
 export type { ScrubReport } from './registry/scrub/scrub.js';
 export type { UploadPart } from './registry/uploads.js';

@@ -14,7 +14,10 @@ export const CONFIG_DEFAULTS = {
   sign: { auto: false, hash: 'sha512' },
   registry: {
     write: 'loopback',
+    users: 'users.htpasswd',
+    rules: [],
     delete: false,
+    immutableTags: [],
     gc: { every: '0s', grace: '24h', untagged: 'keep', uploads: '7d' },
     scrub: { every: '0s', speed: '50MiB' },
   },

@@ -2,6 +2,7 @@
  * Every key of the configuration, what it may be, and its default: the one place for both. A new key is a line
  * in the schema, a line in the defaults if it has one, and a line in docs/configuration.md (a test compares).
  */
+import picomatch from 'picomatch';
 import { z } from 'zod';
 import { type Listener, parseListener } from './listener.js';
 import { parseDuration, parseSize } from './units.js';
@@ -35,6 +36,39 @@ const headerValue = () =>
   );
 const listener = () =>
   parsed<Listener>(parseListener, 'host:port such as 127.0.0.1:8080, https://host:port, or unix:/path');
+
+/** A glob is wrong where a bracket stays open, or where it has what the names it is meant for can never have. */
+const glob = (allowed: RegExp, expected: string) =>
+  parsed((text) => (allowed.test(text) && isBalanced(text) ? text : undefined), expected);
+const repositoryGlob = () =>
+  glob(/^(?!\/)[a-z0-9._/*?!{},()[\]^@+|-]+$/, 'a pattern of repository names such as team-a/**');
+const tagGlob = () =>
+  glob(
+    /^(?:(?!\/)[a-z0-9._/*?!{},()[\]^@+|-]+:)?[\w.*?!{},()[\]^@+|-]+$/,
+    'a pattern of tags such as v*, or of repositories and tags such as prod/**:release-*',
+  );
+
+function isBalanced(text: string): boolean {
+  try {
+    picomatch.makeRe(text, { strictBrackets: true });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const RULE = '{ repositories, read, push, delete }';
+const userNames = () =>
+  z
+    .array(
+      z
+        .string({ error: 'the name of a user, * or anyone' })
+        .regex(/^[^\s:]+$/, { error: 'the name of a user, * or anyone' }),
+      {
+        error: 'a list of users',
+      },
+    )
+    .optional();
 
 function oneOf<const T extends readonly [string, ...string[]]>(...words: T) {
   return z.enum(words, { error: `one of ${words.join(', ')}` });
@@ -71,8 +105,17 @@ export const CONFIG_SCHEMA = z.strictObject({
     passphraseFile: path('a file').optional(),
   }),
   registry: z.strictObject({
-    write: oneOf('loopback', 'anyone'),
+    write: oneOf('loopback', 'users', 'anyone'),
+    users: path('an htpasswd file'),
+    rules: z.array(
+      z.strictObject(
+        { repositories: repositoryGlob(), read: userNames(), push: userNames(), delete: userNames() },
+        { error: RULE },
+      ),
+      { error: `a list of ${RULE}` },
+    ),
     delete: flag(),
+    immutableTags: z.array(tagGlob(), { error: 'a list of patterns' }),
     gc: z.strictObject({
       every: timer(),
       grace: timer(),

@@ -2,6 +2,7 @@
 import type { RequestListener } from 'node:http';
 import { join } from 'node:path';
 import {
+  Access,
   type Config,
   createMetrics,
   type Housekeeping,
@@ -20,6 +21,7 @@ import { keysRouter } from './keys.js';
 import { readinessOf, type Signing } from './readiness.js';
 import { type OnUnreadable, refuseRequest } from './refusals.js';
 import { createRegistryHandler } from './registry/handler.js';
+import { isOverheard } from './registry/local.js';
 import { isRegistryUrl } from './registry/route.js';
 import { loadSendfile } from './sendfile.js';
 import { createTransfers, type Transfers } from './transfers.js';
@@ -50,8 +52,10 @@ export async function createFront({ config, log, signing }: Depot): Promise<Fron
     sendfile: config.transfers.sendfile ? await loadSendfile() : undefined,
   });
   const hot = createHotFiles({ maxBytes: config.transfers.memory, transfers });
+  const access = await openAccess(config, log);
   const registry = await openRegistry({
     dir: join(config.data.dir, 'registry'),
+    immutableTags: config.registry.immutableTags,
     freeSpace: config.limits.freeSpace,
     onDamage: (digest) => log.logger.error({ digest }, 'content did not match its digest and was put aside'),
   });
@@ -59,7 +63,9 @@ export async function createFront({ config, log, signing }: Depot): Promise<Fron
   const answerRegistry = createRegistryHandler({
     ...{ registry, transfers },
     logger: log.logger,
-    access: config.registry,
+    access,
+    deletes: config.registry.delete,
+    publicUrl: config.publicUrl,
   });
   const app = createApp({
     logger: log.logger,
@@ -94,6 +100,17 @@ export async function createFront({ config, log, signing }: Depot): Promise<Fron
   };
   const onUnreadable = observeUnreadable(log, metrics, config.log.requests);
   return { handle, onUnreadable, connections, transfers, housekeeping };
+}
+
+async function openAccess(config: Config, { logger }: Log): Promise<Access> {
+  const access = await Access.open(config.registry, (fault) =>
+    logger.error({ fault }, 'a user cannot log in'),
+  );
+  const overheard = config.listen.filter(isOverheard).map(({ text }) => text);
+  if (access.usesLogins && overheard.length > 0) {
+    logger.warn({ listen: overheard }, 'passwords can be read on their way to these listeners: use https');
+  }
+  return access;
 }
 
 function addFigures(

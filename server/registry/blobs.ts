@@ -28,6 +28,15 @@ export class Blobs {
     return linked === undefined ? undefined : this.#content.find(linked);
   }
 
+  /** The first of some repositories that has a blob. */
+  async firstWith(
+    digest: Digest,
+    repositories: readonly RepositoryName[],
+  ): Promise<RepositoryName | undefined> {
+    for (const name of repositories) if ((await this.find(name, digest)) !== undefined) return name;
+    return undefined;
+  }
+
   /**
    * The same for a client that asks before it pushes: what it is told to be here stays for as long as the grace of the
    * garbage collection says.

@@ -13,6 +13,7 @@ import type { Content } from './content.js';
 import type { Layout } from './layout.js';
 import { takeLeases, tryLeases } from './leases.js';
 import { readLink, writeLink } from './links.js';
+import type { Precondition } from './precondition.js';
 import { describeReferrer, type Referrers } from './referrers.js';
 import type { Tags } from './tags.js';
 import { throwAway } from './trash.js';
@@ -35,6 +36,8 @@ export interface NewManifest {
   readonly contentType: string | undefined;
   /** Tags beside the one it is addressed by. */
   readonly tags: readonly Tag[];
+  /** What must be there now: of each tag, or without tags of the digest it is addressed by. */
+  readonly precondition?: Precondition;
 }
 
 /** What the manifests need of the other parts of a registry. */
@@ -70,7 +73,8 @@ export class Manifests {
   /**
    * Keeps a manifest and sets its tags, the last step of a push: whoever sees a tag finds all it refers to.
    *
-   * @throws DepotError `MANIFEST_INVALID`, `DIGEST_INVALID`, `MANIFEST_BLOB_UNKNOWN` (with others of its kind), `DISK_FULL`
+   * @throws DepotError `MANIFEST_INVALID`, `DIGEST_INVALID`, `MANIFEST_BLOB_UNKNOWN` (with others of its kind), `DISK_FULL`,
+   *   `ACCESS_DENIED` (a tag that is set once), `PRECONDITION_FAILED`
    */
   async put(repository: RepositoryName, reference: Reference, sent: NewManifest): Promise<StoredManifest> {
     const { layout } = this.#parts;
@@ -79,12 +83,14 @@ export class Manifests {
     const digest = digestFor(reference, bytes);
     await this.#parts.space.expect(bytes.length);
     return this.#turns.run(`${repository}@${digest}`, async () => {
+      const wanted = reference.tag === undefined ? sent.tags : [reference.tag, ...sent.tags];
+      for (const tag of wanted) await this.#parts.tags.expect(repository, tag, digest, sent.precondition);
+      if (wanted.length === 0) sent.precondition?.(await readLink(layout.revisionLink(repository, digest)));
       await takeLeases(layout, this.#needs(repository, digest, manifest));
       await this.#expectParts(repository, manifest);
       await this.#keep(digest, bytes);
       await this.#link(repository, { digest, bytes, manifest });
-      const wanted = reference.tag === undefined ? sent.tags : [reference.tag, ...sent.tags];
-      for (const tag of wanted) await this.#parts.tags.set(repository, tag, digest);
+      for (const tag of wanted) await this.#parts.tags.set(repository, tag, digest, sent.precondition);
       return { digest, bytes, manifest };
     });
   }
@@ -121,7 +127,7 @@ export class Manifests {
   /**
    * Takes a manifest from a repository, and the tags that have it.
    *
-   * @throws DepotError `MANIFEST_UNKNOWN`
+   * @throws DepotError `MANIFEST_UNKNOWN`; `ACCESS_DENIED`: one of the tags is set once, and nothing is removed
    */
   async remove(repository: RepositoryName, digest: Digest): Promise<void> {
     const { layout, referrers, tags } = this.#parts;
@@ -131,7 +137,9 @@ export class Manifests {
         throw new DepotError('MANIFEST_UNKNOWN', 'the repository has no such manifest', { digest });
       }
       const subject = (await this.find(repository, { digest }))?.manifest.subject;
-      for (const tag of await tags.pointingAt(repository, digest)) await tags.remove(repository, tag, digest);
+      const pointing = await tags.pointingAt(repository, digest);
+      for (const tag of pointing) await tags.expect(repository, tag, undefined);
+      for (const tag of pointing) await tags.remove(repository, tag, digest);
       await throwAway(layout, dirname(link));
       if (subject !== undefined) await referrers.remove(repository, subject.digest, digest);
     });

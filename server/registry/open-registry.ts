@@ -6,6 +6,7 @@ import type { Digest } from '../oci/digest.js';
 import { Blobs } from './blobs.js';
 import { Catalog } from './catalog.js';
 import { Content } from './content.js';
+import { immutableTags } from './immutable-tags.js';
 import { Layout } from './layout.js';
 import { Manifests } from './manifests.js';
 import { Referrers } from './referrers.js';
@@ -16,6 +17,8 @@ import { Uploads } from './uploads.js';
 export interface RegistryOptions {
   /** The folder; what `docker-registry` calls `rootdirectory`. */
   readonly dir: string;
+  /** Globs of tags that are set once: `v*`, `prod/**:release-*`. */
+  readonly immutableTags?: readonly string[];
   /** Told of content that did not match its digest and was put aside. */
   readonly onDamage: (digest: Digest) => void;
   /** Bytes of its disk that pushes leave free. */
@@ -39,14 +42,15 @@ export interface Registry {
  *
  * @throws DepotError `ACCESS_DENIED`, `DISK_FULL`, `IO_FAILED`
  */
-export async function openRegistry({ dir, onDamage, freeSpace }: RegistryOptions): Promise<Registry> {
+export async function openRegistry(options: RegistryOptions): Promise<Registry> {
+  const { dir, freeSpace, onDamage } = options;
   await makeFolder(dir);
   const layout = new Layout(dir);
   await removeLeftovers(layout);
   const space = new FreeSpace(dir, freeSpace);
   const content = new Content(layout, onDamage);
   const blobs = new Blobs(layout, content);
-  const tags = new Tags(layout);
+  const tags = new Tags(layout, immutableTags(options.immutableTags ?? []));
   const referrers = new Referrers(layout);
   return {
     layout,

@@ -6,19 +6,23 @@ import { makeDurableFolder } from '../disk/folders.js';
 import { DepotError, fileError, systemCode } from '../errors.js';
 import { algorithmOf, type Digest, hexOf } from '../oci/digest.js';
 import { isTag, type RepositoryName, type Tag } from '../oci/reference.js';
+import type { RefuseChange } from './immutable-tags.js';
 import type { Layout } from './layout.js';
 import { takeLeases } from './leases.js';
 import { readLink, writeLink } from './links.js';
+import type { Precondition } from './precondition.js';
 import { throwAway } from './trash.js';
 import { Turns } from './turns.js';
 
 /** The tags of one registry folder. */
 export class Tags {
   readonly #layout: Layout;
+  readonly #refuseChange: RefuseChange;
   readonly #turns = new Turns();
 
-  constructor(layout: Layout) {
+  constructor(layout: Layout, refuseChange: RefuseChange) {
     this.#layout = layout;
+    this.#refuseChange = refuseChange;
   }
 
   /** The manifest that a tag has now; `undefined` if there is no such tag. */
@@ -38,10 +42,38 @@ export class Tags {
     }
   }
 
-  /** Sets a tag, which exists whole or not at all, with its old manifest or the new one. */
-  async set(repository: RepositoryName, tag: Tag, digest: Digest): Promise<void> {
+  /**
+   * Whether a tag could be changed now, for who wants to know before there is work to do.
+   *
+   * @param digest - what it would have; `undefined`: it would be removed
+   * @returns what it has
+   * @throws DepotError `ACCESS_DENIED`: it is set once; `PRECONDITION_FAILED`
+   */
+  async expect(
+    repository: RepositoryName,
+    tag: Tag,
+    digest: Digest | undefined,
+    precondition?: Precondition,
+  ): Promise<Digest | undefined> {
+    const current = await this.current(repository, tag);
+    precondition?.(current);
+    this.#refuseChange(repository, tag, current, digest);
+    return current;
+  }
+
+  /**
+   * Sets a tag, which exists whole or not at all, with its old manifest or the new one.
+   *
+   * @throws DepotError as {@link expect}
+   */
+  async set(
+    repository: RepositoryName,
+    tag: Tag,
+    digest: Digest,
+    precondition?: Precondition,
+  ): Promise<void> {
     await this.#alone(repository, tag, async () => {
-      const current = await this.current(repository, tag);
+      const current = await this.expect(repository, tag, digest, precondition);
       if (current === undefined && (await this.#make(repository, tag, digest))) return;
       await this.#write(this.#layout.tag(repository, tag), digest);
     });
@@ -75,7 +107,7 @@ export class Tags {
    * Removes a tag. Its manifest stays, with a new lease: it has lost its tag only now.
    *
    * @param only - the manifest it must have; with any other one it stays
-   * @throws DepotError `MANIFEST_UNKNOWN`: there is no such tag
+   * @throws DepotError `MANIFEST_UNKNOWN`: there is no such tag; `ACCESS_DENIED`: it is set once
    */
   async remove(repository: RepositoryName, tag: Tag, only?: Digest): Promise<void> {
     await this.#alone(repository, tag, async () => {
@@ -84,6 +116,7 @@ export class Tags {
         throw new DepotError('MANIFEST_UNKNOWN', 'the repository has no such tag', { tag });
       }
       if (only !== undefined && current !== only) return;
+      this.#refuseChange(repository, tag, current, undefined);
       await takeLeases(this.#layout, [this.#layout.revisionLink(repository, current)]);
       await throwAway(this.#layout, this.#layout.tag(repository, tag));
     });

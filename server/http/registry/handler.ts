@@ -1,8 +1,8 @@
 /** Everything under `/v2/`: the address is read, the right to it is checked, one handler does the work. */
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
-import { DepotError, type Logger, type Registry } from '../../index.js';
+import { type Caller, DepotError, type Registry, type RepositoryName } from '../../index.js';
 import type { Transfers } from '../transfers.js';
-import { type AccessRules, refuseUnlessAllowed } from './access.js';
+import { admit, type Gate } from './admission.js';
 import { answerJson } from './answer.js';
 import { answerFailure } from './failure.js';
 import { getBlob, getCatalog, getManifest, getReferrers, getTags } from './pull.js';
@@ -17,13 +17,12 @@ import {
   putManifest,
 } from './push.js';
 import { parseAddress, type RegistryAddress } from './route.js';
+import { getToken } from './token.js';
 
 /** What the registry's face is made of. */
-export interface RegistryFace {
+export interface RegistryFace extends Gate {
   readonly registry: Registry;
   readonly transfers: Transfers;
-  readonly logger: Logger;
-  readonly access: AccessRules;
 }
 
 type Handlers = Readonly<Record<string, () => Promise<void>>>;
@@ -34,13 +33,17 @@ function handlersAt(
   req: IncomingMessage,
   res: ServerResponse,
   face: RegistryFace,
+  caller: Caller,
 ): Handlers {
-  const { registry } = face;
+  const { registry, access } = face;
+  const mayRead = access.openReads ? undefined : (name: RepositoryName) => access.mayRead(caller, name);
   switch (address.kind) {
     case 'base':
       return reads(async () => answerJson(res, 200, {}));
+    case 'token':
+      return reads(() => getToken(res, access, caller));
     case 'catalog':
-      return reads(() => getCatalog(res, address.query, registry));
+      return reads(() => getCatalog(res, address.query, registry, mayRead));
     case 'tags':
       return reads(() => getTags(res, address.name, address.query, registry));
     case 'referrers':
@@ -57,7 +60,7 @@ function handlersAt(
         DELETE: () => deleteManifest(res, address, registry),
       };
     case 'uploads':
-      return { POST: () => beginUpload(req, res, address.name, address.query, registry) };
+      return { POST: () => beginUpload(req, res, address, registry, mayRead) };
     case 'upload':
       return {
         GET: () => getUpload(res, address, registry),
@@ -84,8 +87,8 @@ export function createRegistryHandler(face: RegistryFace): RequestListener {
 async function answer(req: IncomingMessage, res: ServerResponse, face: RegistryFace): Promise<void> {
   const address = parseAddress(req.url ?? '');
   if (address === undefined) throw new DepotError('NOT_FOUND', 'nothing of a registry has this address');
-  refuseUnlessAllowed(req, face.access);
-  const handlers = handlersAt(address, req, res, face);
+  const caller = await admit(req, res, address, face);
+  const handlers = handlersAt(address, req, res, face, caller);
   const handle = handlers[req.method ?? ''];
   if (handle !== undefined) return handle();
   res.setHeader('Allow', Object.keys(handlers).join(', '));

@@ -117,13 +117,19 @@ function answerUnsatisfiable(res: ServerResponse, size: number): void {
   });
 }
 
-/** `/v2/_catalog`. */
+/**
+ * `/v2/_catalog`.
+ *
+ * @param mayRead - what the caller may see of it; by default everything
+ */
 export async function getCatalog(
   res: ServerResponse,
   query: URLSearchParams,
   registry: Registry,
+  mayRead: (repository: RepositoryName) => boolean = () => true,
 ): Promise<void> {
-  const { items, link } = pageOf(await registry.catalog.list(), '/v2/_catalog', query);
+  const all = await registry.catalog.list();
+  const { items, link } = pageOf(all.filter(mayRead), '/v2/_catalog', query);
   answerJson(res, 200, { repositories: items }, link === undefined ? {} : { Link: link });
 }
 

@@ -9,6 +9,7 @@ import {
   parseReference,
   parseRepositoryName,
   parseTag,
+  preconditionOf,
   type Registry,
   type RepositoryName,
   type UploadPart,
@@ -16,16 +17,20 @@ import {
 import { answerEmpty, setHeaders } from './answer.js';
 import { bodyOf, promisedBytes } from './body.js';
 
-/** POST of an upload: mounts a blob, takes one whole, or begins a session. */
+/**
+ * POST of an upload: mounts a blob, takes one whole, or begins a session.
+ *
+ * @param mayRead - what can be mounted from; by default everything
+ */
 export async function beginUpload(
   req: IncomingMessage,
   res: ServerResponse,
-  name: string,
-  query: URLSearchParams,
+  { name, query }: { readonly name: string; readonly query: URLSearchParams },
   registry: Registry,
+  mayRead: MayRead | undefined,
 ): Promise<void> {
   const repository = parseRepositoryName(name);
-  const mounted = await mountBlob(repository, query, registry);
+  const mounted = await mountBlob(repository, query, registry, mayRead);
   if (mounted !== undefined) return answerCreated(res, repository, mounted);
   const algorithm = query.get('digest-algorithm') ?? 'sha256';
   if (!isAlgorithm(algorithm)) {
@@ -42,17 +47,25 @@ export async function beginUpload(
   answerCreated(res, repository, digest);
 }
 
-/** @returns the digest that was mounted; `undefined` if none was asked for, or it is not here */
+type MayRead = (repository: RepositoryName) => boolean;
+
+/** @returns the digest that was mounted; `undefined` if none was asked for, or it is not here for this caller */
 async function mountBlob(
   repository: RepositoryName,
   query: URLSearchParams,
   registry: Registry,
+  mayRead: MayRead | undefined,
 ): Promise<Digest | undefined> {
   const text = query.get('mount');
   if (text === null) return undefined;
   const digest = parseDigest(text);
   const from = query.get('from');
-  const source = from === null ? undefined : parseRepositoryName(from);
+  let source = from === null ? undefined : parseRepositoryName(from);
+  if (mayRead !== undefined) {
+    const sources = source === undefined ? await registry.catalog.list() : [source];
+    source = await registry.blobs.firstWith(digest, sources.filter(mayRead));
+    if (source === undefined) return undefined;
+  }
   return (await registry.blobs.mount(repository, digest, source)) ? digest : undefined;
 }
 
@@ -157,12 +170,14 @@ export async function putManifest(
   const repository = parseRepositoryName(address.name);
   const reference = parseReference(address.reference);
   const tags = reference.digest === undefined ? [] : address.query.getAll('tag').map(parseTag);
+  const precondition = preconditionOf(req.headers['if-match'], req.headers['if-none-match']);
   const bytes = await readManifest(bodyOf(req, res));
   const contentType = req.headers['content-type'];
   const { digest, manifest } = await registry.manifests.put(repository, reference, {
     bytes,
     contentType,
     tags,
+    precondition,
   });
   if (manifest.subject !== undefined) res.setHeader('OCI-Subject', manifest.subject.digest);
   if (tags.length > 0) res.setHeader('OCI-Tag', tags);

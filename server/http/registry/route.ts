@@ -4,6 +4,7 @@
 type Target =
   | { readonly kind: 'base' }
   | { readonly kind: 'catalog' }
+  | { readonly kind: 'token' }
   | { readonly kind: 'tags'; readonly name: string }
   | { readonly kind: 'uploads'; readonly name: string }
   | { readonly kind: 'blob'; readonly name: string; readonly digest: string }
@@ -43,6 +44,7 @@ export function parseAddress(url: string): RegistryAddress | undefined {
 function targetOf(path: string): Target | undefined {
   if (path === '/v2' || path === '/v2/') return { kind: 'base' };
   if (path === '/v2/_catalog') return { kind: 'catalog' };
+  if (path === '/v2/token') return { kind: 'token' };
   const rest = path.slice('/v2/'.length);
   for (const [form, build] of FORMS) {
     const match = form.exec(rest);
