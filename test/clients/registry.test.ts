@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { digestOf, imageOf, RegistryClient } from '../fixtures/registry-client.js';
 import { freePort, type RunningDepot, startDepot } from '../fixtures/running-depot.js';
+import { writeUsers } from '../fixtures/users.js';
 import { describeWith } from './programs.js';
 
 let folder: string;
@@ -20,15 +21,9 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-async function serve(): Promise<RegistryClient> {
-  depot = await startDepot([
-    '--assets',
-    join(folder, 'a'),
-    '--keys',
-    join(folder, 'k'),
-    '--data',
-    join(folder, 'd'),
-  ]);
+async function serve(env: Record<string, string> = {}): Promise<RegistryClient> {
+  const folders = ['--assets', join(folder, 'a'), '--keys', join(folder, 'k'), '--data', join(folder, 'd')];
+  depot = await startDepot(folders, env);
   return new RegistryClient(depot.url);
 }
 
@@ -133,6 +128,66 @@ describeWith(['skopeo'], 'skopeo', () => {
     skopeo('copy', ...from, '--dest-tls-verify=false', `oci:${join(folder, 'in')}`, remote);
     const { mediaType } = JSON.parse(skopeo('inspect', '--raw', '--tls-verify=false', remote));
     expect(mediaType).toContain(format === 'oci' ? 'oci.image.manifest' : 'docker.distribution.manifest.v2');
+  });
+});
+
+describeWith(['skopeo'], 'skopeo where users push', () => {
+  const LOGIN = 'anna:correct horse';
+  const rules = {
+    open: '[{repositories: "**", push: ["*"]}]',
+    closed: '[{repositories: "**", read: ["*"]}]',
+  };
+
+  async function serveUsers(rule: string, more: Record<string, string> = {}): Promise<string> {
+    const users = join(folder, 'users.htpasswd');
+    writeUsers(users, { anna: 'correct horse' });
+    await serve({ BOOTDEPOT_REGISTRY_USERS: users, BOOTDEPOT_REGISTRY_RULES: rule, ...more });
+    layoutOf(join(folder, 'in'));
+    return `docker://127.0.0.1:${depot?.port}/lab/multi:v1`;
+  }
+
+  function push(remote: string, ...more: string[]): void {
+    skopeo('copy', '--all', '--dest-tls-verify=false', ...more, `oci:${join(folder, 'in')}`, remote);
+  }
+
+  test('logs in to push; who does not may still pull', async () => {
+    const remote = await serveUsers(rules.open);
+    expect(() => push(remote)).toThrow(/unauthorized|authentication required/);
+    expect(() => push(remote, '--dest-creds', 'anna:wrong')).toThrow(/unauthorized|invalid username/);
+    push(remote, '--dest-creds', LOGIN);
+    expect(skopeo('inspect', '--raw', '--tls-verify=false', remote)).toContain('arm64');
+  });
+
+  test('logs in to pull, and pushes from this machine', async () => {
+    const remote = await serveUsers(rules.closed);
+    push(remote, '--dest-creds', LOGIN);
+    expect(() => skopeo('inspect', '--raw', '--tls-verify=false', remote)).toThrow(/unauthorized|required/);
+    expect(skopeo('inspect', '--raw', '--tls-verify=false', '--creds', LOGIN, remote)).toContain('arm64');
+  });
+
+  test('keeps a login, and refuses to keep a wrong one', async () => {
+    const remote = await serveUsers(rules.open);
+    const file = join(folder, 'auth.json');
+    const host = `127.0.0.1:${depot?.port}`;
+    const login = (password: string) =>
+      skopeo('login', '--tls-verify=false', '--authfile', file, '-u', 'anna', '-p', password, host);
+    expect(() => login('wrong')).toThrow(/invalid username/);
+    login('correct horse');
+    push(remote, '--dest-authfile', file);
+  });
+
+  test('says why a tag that is set once is not moved', async () => {
+    const remote = await serveUsers('[]', { BOOTDEPOT_REGISTRY_IMMUTABLE_TAGS: 'v*' });
+    push(remote);
+    push(remote);
+    const other = [
+      'copy',
+      '--override-arch',
+      'amd64',
+      '--dest-tls-verify=false',
+      `oci:${join(folder, 'in')}`,
+    ];
+    expect(() => skopeo(...other, remote)).toThrow(/denied: the tag v1 is set once/);
   });
 });
 
