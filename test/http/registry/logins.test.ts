@@ -178,6 +178,13 @@ test('too many logins at once are asked to come again, and who is in meanwhile s
   expect(known.status).toBe(200);
 });
 
+test('one login that comes many times at once is checked once', async () => {
+  writeFileSync(users, readFileSync(users, 'utf8') + htpasswdOf({ frida: 'many layers' }));
+  const frida = { ...REMOTE, ...basic('frida', 'many layers') };
+  const answers = await Promise.all(Array.from({ length: 40 }, () => post(frida)));
+  expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([202]));
+});
+
 describe('a depot does not start', () => {
   test('without a file of users, and says how to make one', async () => {
     const missing = join(folder, 'missing.htpasswd');
