@@ -101,5 +101,6 @@ function challengeOf(
   const bearer = scheme === 'bearer' || (scheme === 'none' && address.kind === 'base');
   if (!bearer) return BASIC_CHALLENGE;
   const scope = 'name' in address ? `repository:${address.name}:pull,push` : undefined;
-  return bearerChallenge(originOf(req, publicUrl), scope);
+  // Who came by TLS is not sent elsewhere with his password, where there may be none.
+  return bearerChallenge(originOf(req, 'encrypted' in req.socket ? undefined : publicUrl), scope);
 }

@@ -178,6 +178,15 @@ test('too many logins at once are asked to come again, and who is in meanwhile s
   expect(known.status).toBe(200);
 });
 
+test('behind a proxy a client is sent for its token to where the configuration says the depot is', async () => {
+  const publicUrl = 'https://depot.example.com';
+  const settings = { 'registry.write': 'users', 'registry.users': users, publicUrl };
+  const proxied = await startLiveDepot({ settings });
+  const answer = await new RegistryClient(`http://127.0.0.1:${proxied.port}`).get('', REMOTE);
+  await proxied.remove();
+  expect(answer.headers.get('www-authenticate')).toContain(`realm="${publicUrl}/v2/token"`);
+});
+
 test('one login that comes many times at once is checked once', async () => {
   writeFileSync(users, readFileSync(users, 'utf8') + htpasswdOf({ frida: 'many layers' }));
   const frida = { ...REMOTE, ...basic('frida', 'many layers') };
