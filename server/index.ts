@@ -27,8 +27,16 @@ export { type OpenFile, openRegularFile, parsePath } from './disk/safe-path.js';
 export { DepotError, fileError, outcomeOf, systemCode } from './errors.js';
 export { createLog, type Log, type Logger } from './log.js';
 export { createMetrics, type Metrics } from './metrics.js';
-export { algorithmOf, type Digest, hexOf, isAlgorithm, parseDigest } from './oci/digest.js';
-export { parseReference, parseRepositoryName, parseTag, type RepositoryName } from './oci/reference.js';
+export { algorithmOf, type Digest, hexOf, isAlgorithm, isDigest, parseDigest } from './oci/digest.js';
+export {
+  isRepositoryName,
+  isTag,
+  parseReference,
+  parseRepositoryName,
+  parseTag,
+  type RepositoryName,
+  type Tag,
+} from './oci/reference.js';
 export type { Certificate } from './openpgp/certificate.js';
 export { armorSignature, type HashName, signHashed } from './openpgp/detached.js';
 export type { KeyReport } from './openpgp/inspect-keys.js';
@@ -47,6 +55,7 @@ export { loadSigningKey, type SigningKey } from './openpgp/signing-key.js';
 export { parseUserId, splitUserId, type UserId } from './openpgp/user-id.js';
 export { parseDetachedSignature, verifyHashed } from './openpgp/verify.js';
 export type { Content, StoredContent } from './registry/content.js';
+export type { Cause, ContentEvent } from './registry/events.js';
 export type { GcItem, GcReport } from './registry/gc/collect.js';
 export { type Housekeeping, startHousekeeping } from './registry/housekeeping.js';
 export { MAX_MANIFEST_BYTES } from './registry/manifests.js';

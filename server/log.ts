@@ -33,12 +33,12 @@ export async function createLog(options: LogOptions): Promise<Log> {
   const { pino } = await import('pino');
   const pretty = options.format === 'pretty' || (options.format === 'auto' && isatty(STDOUT));
   const end = options.destination ?? pino.destination({ fd: STDOUT, ...(pretty ? { sync: true } : BATCHES) });
-  const destination = pretty ? await prettyOnto(end) : end;
+  const [events, requests] = pretty ? await prettyOnto(end) : [end, end];
   const timestamp = createClock();
   const settings = { level: options.level, base: null, timestamp, formatters: { level: levelName } };
   return {
-    logger: pino(settings, destination),
-    writeLine: (level, members) => destination.write(`{"level":"${level}"${timestamp()},${members}}\n`),
+    logger: pino(settings, events),
+    writeLine: (level, members) => requests.write(`{"level":"${level}"${timestamp()},${members}}\n`),
   };
 }
 
@@ -60,20 +60,30 @@ function createClock(): () => string {
   };
 }
 
-/** In this process, because pino's worker for it would cost more memory than the whole server. */
-async function prettyOnto(end: DestinationStream): Promise<DestinationStream> {
+/**
+ * In this process, because pino's worker for it would cost more memory than the whole server.
+ *
+ * @returns where lines of the logger go, and where lines about requests go, of which nothing is shown but the sentence
+ */
+async function prettyOnto(end: DestinationStream): Promise<readonly [DestinationStream, DestinationStream]> {
   const { default: pinoPretty } = await import('pino-pretty');
-  const prettify = pinoPretty.prettyFactory({
-    translateTime: 'SYS:HH:MM:ss',
-    singleLine: true,
-    ignore: 'id,method,path,status,bytes,ms,remote,agent',
+  const common = { translateTime: 'SYS:HH:MM:ss', singleLine: true };
+  const event = pinoPretty.prettyFactory(common);
+  const request = pinoPretty.prettyFactory({
+    ...common,
+    include: 'level,time',
     messageFormat: (line, messageKey) =>
       'path' in line ? describeRequest(line) : String(line[messageKey] ?? ''),
   });
-  return { write: (line) => void end.write(prettify(line)) };
+  return [
+    { write: (line) => void end.write(event(line)) },
+    { write: (line) => void end.write(request(line)) },
+  ];
 }
 
 function describeRequest(line: Readonly<Record<string, unknown>>): string {
   const cut = line.cut === true ? ' cut short' : '';
-  return `${line.status} ${line.method} ${line.path} ${line.bytes} B in ${line.ms} ms to ${line.remote}${cut}`;
+  const user = typeof line.user === 'string' ? ` for ${line.user}` : '';
+  const error = typeof line.error === 'string' ? `: ${line.error}` : '';
+  return `${line.status} ${line.method} ${line.path} ${line.bytes} B in ${line.ms} ms to ${line.remote}${user}${cut}${error}`;
 }

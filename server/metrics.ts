@@ -23,6 +23,8 @@ export interface Metrics {
   addGauge(name: string, help: string, read: () => number): void;
   /** Adds one figure per state (`good`, `stale`, …), read when somebody asks. */
   addStates(name: string, help: string, read: () => Readonly<Record<string, number>>): void;
+  /** Adds one total per value of a label from a small, fixed set, read when somebody asks. */
+  addTotals(name: string, help: string, label: string, read: () => Readonly<Record<string, number>>): void;
   /** Adds a total that only grows, read when somebody asks. */
   addTotal(name: string, help: string, read: () => number): void;
   /** All of them in Prometheus' text format, of type {@link contentType}. */
@@ -72,6 +74,15 @@ export async function createMetrics(): Promise<Metrics> {
     addStates(name, help, read) {
       new prometheus.Gauge({ name, help, labelNames: ['state'], registers, collect: setEach(read) });
     },
+    addTotals(name, help, label, read) {
+      new prometheus.Counter({
+        name,
+        help,
+        labelNames: [label],
+        registers,
+        collect: advanceEach(label, read),
+      });
+    },
     addTotal(name, help, read) {
       new prometheus.Counter({ name, help, registers, collect: advanceTo(read) });
     },
@@ -94,6 +105,13 @@ function advanceTo(read: () => number) {
   return function (this: Counter): void {
     this.reset();
     this.inc(read());
+  };
+}
+
+function advanceEach(label: string, read: () => Readonly<Record<string, number>>) {
+  return function (this: Counter): void {
+    this.reset();
+    for (const [value, total] of Object.entries(read())) this.inc({ [label]: value }, total);
   };
 }
 

@@ -38,11 +38,15 @@ describe('the log', () => {
     log.writeLine('info', REQUEST);
     log.writeLine('info', `${REQUEST},"cut":true`);
     log.logger.info({ urls: ['http://a'] }, 'listening');
+    log.writeLine('info', `${REQUEST},"repository":"a","digest":"sha256:1","user":"eve","error":"DENIED"`);
+    log.logger.error({ digest: 'sha256:2' }, 'damaged');
     // Colours depend on the terminal of whoever runs the tests.
     const plain = lines.map((line) => line.replaceAll(/\[\d+m/g, '').replaceAll('\u001b', ''));
     expect(plain[0]).toContain('200 GET /assets/a 5 B in 0.3 ms to ::1');
     expect(plain[1]).toContain('to ::1 cut short');
     expect(plain[2]).toContain('listening');
+    expect(plain[3]?.trimEnd()).toMatch(/to ::1 for eve: DENIED$/);
+    expect(plain[4]).toContain('sha256:2');
   });
 });
 

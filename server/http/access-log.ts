@@ -11,8 +11,30 @@ export type Observer = (req: IncomingMessage, res: ServerResponse) => () => void
 /** The status of a request whose client left before there was an answer, as nginx logs it. */
 const CLIENT_LEFT = 499;
 
-/** @param lines - whether requests are logged at all; they are counted in any case */
-export function createObserver(log: Log, metrics: Metrics, lines: boolean): Observer {
+/** An answer that has ended. */
+export interface FinishedAnswer {
+  /** As the client sent it, without the query. */
+  readonly path: string;
+  readonly status: number;
+  /** Body bytes, as far as they are known; none where it was cut. */
+  readonly bytes: number;
+  /** Whether it was sent in full. */
+  readonly complete: boolean;
+}
+
+/** Told of each answer that has ended; gives further members for its line as JSON text (`,"name":"value"`), or nothing. */
+export type DescribeAnswer = (req: IncomingMessage, res: ServerResponse, answer: FinishedAnswer) => string;
+
+/**
+ * @param lines - whether requests are logged at all; they are counted in any case
+ * @param describe - told of all of them
+ */
+export function createObserver(
+  log: Log,
+  metrics: Metrics,
+  lines: boolean,
+  describe: DescribeAnswer,
+): Observer {
   const logged = lines && log.logger.isLevelEnabled('info');
   return (req, res) => {
     const cameAt = performance.now();
@@ -27,12 +49,13 @@ export function createObserver(log: Log, metrics: Metrics, lines: boolean): Obse
       const bytes = complete ? bodyBytes(req, res, writtenBefore) : 0;
       const method = req.method ?? '';
       metrics.count({ method, status, route: routeOf(path), bytes, seconds: passedMs / 1000 });
+      const more = describe(req, res, { path, status, bytes, complete });
       if (!logged) return;
       const agent = req.headers['user-agent'] ?? '';
       const end = complete ? '' : ',"cut":true';
       log.writeLine(
         'info',
-        `"id":"${finalRequestIdOf(req)}","method":${quote(method)},"path":${quote(path)},"status":${status},"bytes":${bytes},"ms":${passedMs.toFixed(1)},"remote":"${remote}","agent":${quote(agent)}${end}`,
+        `"id":"${finalRequestIdOf(req)}","method":${quote(method)},"path":${quote(path)},"status":${status},"bytes":${bytes},"ms":${passedMs.toFixed(1)},"remote":"${remote}","agent":${quote(agent)}${more}${end}`,
       );
     };
   };
@@ -74,6 +97,6 @@ const PLAIN = /^[\x20-\x21\x23-\x5b\x5d-\x7e]*$/;
 const TERMINAL_CONTROL = /[\x7f-\x9f]/g;
 
 /** A text of a client as JSON; nothing in it can steer a terminal. */
-function quote(text: string): string {
+export function quote(text: string): string {
   return PLAIN.test(text) ? `"${text}"` : JSON.stringify(text.replace(TERMINAL_CONTROL, '?'));
 }

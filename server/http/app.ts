@@ -2,8 +2,9 @@
 import express, { type Express, type Router } from 'express';
 import { DepotError, type Logger } from '../index.js';
 import { createFailureHandler } from './failure.js';
-import { HOME_PAGE_HEADERS, homePage, originOf } from './home-page.js';
+import { HOME_PAGE_HEADERS, homePage } from './home-page.js';
 import { onlyReads } from './only-reads.js';
+import { originOf } from './origin.js';
 
 /** What the routes are made of. */
 export interface AppOptions {

@@ -22,7 +22,9 @@ import { readinessOf, type Signing } from './readiness.js';
 import { type OnUnreadable, refuseRequest } from './refusals.js';
 import { createRegistryHandler } from './registry/handler.js';
 import { isOverheard } from './registry/local.js';
+import { addRegistryMetrics } from './registry/metrics.js';
 import { isRegistryUrl } from './registry/route.js';
+import { watchRegistry } from './registry/watch.js';
 import { loadSendfile } from './sendfile.js';
 import { createTransfers, type Transfers } from './transfers.js';
 
@@ -84,8 +86,10 @@ export async function createFront({ config, log, signing }: Depot): Promise<Fron
     listing: assets.listing,
     publicUrl: config.publicUrl,
   });
-  const observe = createObserver(log, metrics, config.log.requests);
+  const watch = watchRegistry(registry, config.publicUrl);
+  const observe = createObserver(log, metrics, config.log.requests, watch);
   addFigures(metrics, connections, transfers, signing);
+  addRegistryMetrics(metrics, registry);
   addHousekeepingFigures(metrics, housekeeping);
   const handle: RequestListener = (req, res) => {
     const connection = connections.asked(req.socket);

@@ -1,5 +1,4 @@
 /** `GET /`: what is here and how to use it, for eyes in a browser and in curl. */
-import type { IncomingMessage } from 'node:http';
 import { escapeHtml, pageHeaders } from './html.js';
 
 /** What the page speaks of. */
@@ -55,18 +54,4 @@ rkt fetch ${base}/assets/NAME.aci
 <p>rkt shows the fingerprint and asks: compare it with the one the operator of this server gives you.
 </html>
 `;
-}
-
-const HOST = /^(?:[\w.-]+|\[[\da-f:.]+\])(?::\d{1,5})?$/i;
-
-/**
- * How the client reached this server.
- *
- * @param publicUrl - what the configuration says about it; it wins
- */
-export function originOf(req: IncomingMessage, publicUrl: string | undefined): string {
-  if (publicUrl !== undefined) return publicUrl;
-  const scheme = 'encrypted' in req.socket ? 'https' : 'http';
-  const host = req.headers.host ?? '';
-  return `${scheme}://${HOST.test(host) ? host : 'HOST'}`;
 }

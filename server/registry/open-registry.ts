@@ -6,6 +6,8 @@ import type { Digest } from '../oci/digest.js';
 import { Blobs } from './blobs.js';
 import { Catalog } from './catalog.js';
 import { Content } from './content.js';
+import { RegistryEvents } from './events.js';
+import { RegistryFigures } from './figures.js';
 import { immutableTags } from './immutable-tags.js';
 import { Layout } from './layout.js';
 import { Manifests } from './manifests.js';
@@ -31,6 +33,8 @@ export interface Registry {
   readonly blobs: Blobs;
   readonly catalog: Catalog;
   readonly content: Content;
+  readonly events: RegistryEvents;
+  readonly figures: RegistryFigures;
   readonly manifests: Manifests;
   readonly referrers: Referrers;
   readonly tags: Tags;
@@ -48,7 +52,13 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
   const layout = new Layout(dir);
   await removeLeftovers(layout);
   const space = new FreeSpace(dir, freeSpace);
-  const content = new Content(layout, onDamage);
+  const events = new RegistryEvents();
+  const figures = new RegistryFigures();
+  events.listen(figures.note);
+  const content = new Content(layout, (digest) => {
+    onDamage(digest);
+    void events.emit({ action: 'damage', digest });
+  });
   const blobs = new Blobs(layout, content);
   const tags = new Tags(layout, immutableTags(options.immutableTags ?? []));
   const referrers = new Referrers(layout);
@@ -57,6 +67,8 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
     blobs,
     catalog: new Catalog(layout),
     content,
+    events,
+    figures,
     manifests: new Manifests({ layout, content, blobs, tags, referrers, space }),
     referrers,
     tags,

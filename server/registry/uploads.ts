@@ -46,6 +46,11 @@ export class Uploads {
     this.#space = space;
   }
 
+  /** How many are being written to by a request right now. */
+  get underWay(): number {
+    return this.#busy.size;
+  }
+
   /**
    * Begins an upload.
    *
@@ -83,10 +88,11 @@ export class Uploads {
   /**
    * Appends the last part, checks the whole, and makes it a blob of the repository.
    *
+   * @returns the bytes of the whole
    * @throws DepotError as {@link append}; `DIGEST_INVALID`: the bytes are others, and the session is gone
    */
-  async finish(repository: RepositoryName, id: string, digest: Digest, part: UploadPart): Promise<void> {
-    await this.#alone(repository, id, async (session) => {
+  async finish(repository: RepositoryName, id: string, digest: Digest, part: UploadPart): Promise<number> {
+    return this.#alone(repository, id, async (session) => {
       await this.#append(session, part);
       if (!(await session.matches(digest))) {
         await this.#remove(repository, id);
@@ -95,6 +101,7 @@ export class Uploads {
       await this.#content.place(digest, session.path);
       await writeLink(this.#layout, this.#layout.layerLink(repository, digest), digest);
       await this.#remove(repository, id);
+      return session.offset;
     });
   }
 

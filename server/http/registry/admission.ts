@@ -8,7 +8,8 @@ import {
   type Logger,
   parseRepositoryName,
 } from '../../index.js';
-import { originOf } from '../home-page.js';
+import { originOf } from '../origin.js';
+import { noteFacts } from '../request-facts.js';
 import { type Authorization, BASIC_CHALLENGE, bearerChallenge, readAuthorization } from './authorization.js';
 import { isLocal } from './local.js';
 import type { RegistryAddress } from './route.js';
@@ -39,7 +40,9 @@ export async function admit(
     ? readAuthorization(req.headers.authorization)
     : { scheme: 'none' };
   try {
-    const caller: Caller = { user: await userOf(given, req, gate), local: isLocal(req) };
+    const user = await userOf(given, req, gate);
+    if (user !== undefined) noteFacts(req, { user });
+    const caller: Caller = { user, local: isLocal(req) };
     if (address.kind === 'base') askToLogIn(given, caller, gate);
     if ('name' in address) requireRight(req, address, caller, gate);
     return caller;

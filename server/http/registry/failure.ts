@@ -1,6 +1,7 @@
 /** Errors in the specification's shape. OCI distribution specification, "Error Codes". */
 import type { ServerResponse } from 'node:http';
 import { DepotError, type Logger, outcomeOf } from '../../index.js';
+import { noteFacts } from '../request-facts.js';
 import { requestIdOf } from '../request-id.js';
 import { answerJson } from './answer.js';
 
@@ -20,6 +21,7 @@ export function answerFailure(res: ServerResponse, error: unknown, logger: Logge
   const told = outcome.status < 500 && !isOfTheSystem(error);
   const status = outcome.status < 500 && !told ? 500 : outcome.status;
   const id = requestIdOf(req);
+  noteFacts(req, { error: codeFor(error) });
   if (!told) logger.error({ request: id, err: error }, 'a registry request failed');
   if (res.headersSent) {
     res.destroy();
@@ -35,6 +37,13 @@ export function answerFailure(res: ServerResponse, error: unknown, logger: Logge
   if (errors.length === 0) errors.push(untold(status, id));
   // What is left of a body is read and dropped by node:http, so that the client gets to see this.
   answerJson(res, status, { errors });
+}
+
+/** For the log and the figures: what the client is told, and where the fault is ours, what it is. */
+function codeFor(error: unknown): string {
+  const { status, oci } = outcomeOf(error);
+  if (status >= 500 && error instanceof DepotError) return error.code;
+  return oci ?? 'UNKNOWN';
 }
 
 /** What the operating system said names files of this machine. */

@@ -51,21 +51,21 @@ function handlersAt(
     case 'blob':
       return {
         ...reads(() => getBlob(req, res, address, face)),
-        DELETE: () => deleteBlob(res, address, registry),
+        DELETE: () => deleteBlob(res, address, face),
       };
     case 'manifest':
       return {
         ...reads(() => getManifest(req, res, address, face)),
-        PUT: () => putManifest(req, res, address, registry),
-        DELETE: () => deleteManifest(res, address, registry),
+        PUT: () => putManifest(req, res, address, face),
+        DELETE: () => deleteManifest(res, address, face),
       };
     case 'uploads':
-      return { POST: () => beginUpload(req, res, address, registry, mayRead) };
+      return { POST: () => beginUpload(req, res, address, face, mayRead) };
     case 'upload':
       return {
         GET: () => getUpload(res, address, registry),
         PATCH: () => appendUpload(req, res, address, registry),
-        PUT: () => finishUpload(req, res, address, registry),
+        PUT: () => finishUpload(req, res, address, face),
         DELETE: () => cancelUpload(res, address, registry),
       };
   }

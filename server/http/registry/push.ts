@@ -1,6 +1,7 @@
 /** Writing to the registry: uploads, manifests, deletions. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import {
+  type ContentEvent,
   DepotError,
   type Digest,
   isAlgorithm,
@@ -16,6 +17,16 @@ import {
 } from '../../index.js';
 import { answerEmpty, setHeaders } from './answer.js';
 import { bodyOf, promisedBytes } from './body.js';
+import { causeOf } from './cause.js';
+
+const BYTES = 'application/octet-stream';
+
+/** What writing needs. */
+export interface PushOptions {
+  readonly registry: Registry;
+  /** What the configuration says about the server's address. */
+  readonly publicUrl?: string | undefined;
+}
 
 /**
  * POST of an upload: mounts a blob, takes one whole, or begins a session.
@@ -26,12 +37,16 @@ export async function beginUpload(
   req: IncomingMessage,
   res: ServerResponse,
   { name, query }: { readonly name: string; readonly query: URLSearchParams },
-  registry: Registry,
+  options: PushOptions,
   mayRead: MayRead | undefined,
 ): Promise<void> {
+  const { registry } = options;
   const repository = parseRepositoryName(name);
   const mounted = await mountBlob(repository, query, registry, mayRead);
-  if (mounted !== undefined) return answerCreated(res, repository, mounted);
+  if (mounted !== undefined) {
+    await noteBlob(res, options, { action: 'mount', repository, ...mounted });
+    return answerCreated(res, repository, mounted.digest);
+  }
   const algorithm = query.get('digest-algorithm') ?? 'sha256';
   if (!isAlgorithm(algorithm)) {
     throw new DepotError('DIGEST_INVALID', 'digest-algorithm: expected sha256 or sha512', { algorithm });
@@ -43,30 +58,41 @@ export async function beginUpload(
     digest?.startsWith('sha512:') ? 'sha512' : algorithm,
   );
   if (digest === undefined) return answerUpload(res, 202, repository, { id, offset: 0 });
-  await registry.uploads.finish(repository, id, digest, partOf(req, res));
+  const size = await registry.uploads.finish(repository, id, digest, partOf(req, res));
+  await noteBlob(res, options, { action: 'push', repository, digest, size });
   answerCreated(res, repository, digest);
 }
 
 type MayRead = (repository: RepositoryName) => boolean;
 
-/** @returns the digest that was mounted; `undefined` if none was asked for, or it is not here for this caller */
+/** A blob that was mounted. */
+interface MountedBlob {
+  readonly digest: Digest;
+  /** Where it was taken from, if that was said or looked for. */
+  readonly from: RepositoryName | undefined;
+  /** Bytes. */
+  readonly size: number | undefined;
+}
+
+/** @returns what was mounted; `undefined` if nothing was asked for, or it is not here for this caller */
 async function mountBlob(
   repository: RepositoryName,
   query: URLSearchParams,
   registry: Registry,
   mayRead: MayRead | undefined,
-): Promise<Digest | undefined> {
+): Promise<MountedBlob | undefined> {
   const text = query.get('mount');
   if (text === null) return undefined;
   const digest = parseDigest(text);
-  const from = query.get('from');
-  let source = from === null ? undefined : parseRepositoryName(from);
+  const named = query.get('from');
+  let from = named === null ? undefined : parseRepositoryName(named);
   if (mayRead !== undefined) {
-    const sources = source === undefined ? await registry.catalog.list() : [source];
-    source = await registry.blobs.firstWith(digest, sources.filter(mayRead));
-    if (source === undefined) return undefined;
+    const sources = from === undefined ? await registry.catalog.list() : [from];
+    from = await registry.blobs.firstWith(digest, sources.filter(mayRead));
+    if (from === undefined) return undefined;
   }
-  return (await registry.blobs.mount(repository, digest, source)) ? digest : undefined;
+  if (!(await registry.blobs.mount(repository, digest, from))) return undefined;
+  return { digest, from, size: (await registry.blobs.find(repository, digest))?.stats.size };
 }
 
 /** The address of an upload. */
@@ -104,15 +130,16 @@ export async function finishUpload(
   req: IncomingMessage,
   res: ServerResponse,
   { name, id, query }: UploadAddress & { readonly query: URLSearchParams },
-  registry: Registry,
+  options: PushOptions,
 ): Promise<void> {
   const repository = parseRepositoryName(name);
   const text = query.get('digest');
   if (text === null) throw new DepotError('DIGEST_INVALID', 'expected ?digest= with the digest of the whole');
   const digest = parseDigest(text);
-  await orOutOfOrder(res, repository, id, () =>
-    registry.uploads.finish(repository, id, digest, partOf(req, res)),
+  const size = await orOutOfOrder(res, repository, id, () =>
+    options.registry.uploads.finish(repository, id, digest, partOf(req, res)),
   );
+  await noteBlob(res, options, { action: 'push', repository, digest, size });
   answerCreated(res, repository, digest);
 }
 
@@ -165,7 +192,7 @@ export async function putManifest(
   req: IncomingMessage,
   res: ServerResponse,
   address: { readonly name: string; readonly reference: string; readonly query: URLSearchParams },
-  registry: Registry,
+  { registry, publicUrl }: PushOptions,
 ): Promise<void> {
   const repository = parseRepositoryName(address.name);
   const reference = parseReference(address.reference);
@@ -178,6 +205,16 @@ export async function putManifest(
     contentType,
     tags,
     precondition,
+  });
+  await registry.events.emit({
+    action: 'push',
+    kind: 'manifest',
+    repository,
+    digest,
+    mediaType: manifest.mediaType,
+    size: bytes.length,
+    tags: reference.tag === undefined ? tags : [reference.tag],
+    cause: () => causeOf(req, publicUrl),
   });
   if (manifest.subject !== undefined) res.setHeader('OCI-Subject', manifest.subject.digest);
   if (tags.length > 0) res.setHeader('OCI-Tag', tags);
@@ -204,12 +241,20 @@ async function readManifest(body: AsyncIterable<Uint8Array>): Promise<Buffer> {
 export async function deleteManifest(
   res: ServerResponse,
   address: { readonly name: string; readonly reference: string },
-  registry: Registry,
+  { registry, publicUrl }: PushOptions,
 ): Promise<void> {
   const repository = parseRepositoryName(address.name);
-  const reference = parseReference(address.reference);
-  if (reference.digest === undefined) await registry.tags.remove(repository, reference.tag);
-  else await registry.manifests.remove(repository, reference.digest);
+  const { digest, tag } = parseReference(address.reference);
+  if (digest === undefined) await registry.tags.remove(repository, tag);
+  else await registry.manifests.remove(repository, digest);
+  await registry.events.emit({
+    action: 'delete',
+    kind: digest === undefined ? 'tag' : 'manifest',
+    repository,
+    digest,
+    tags: tag === undefined ? [] : [tag],
+    cause: () => causeOf(res.req, publicUrl),
+  });
   answerEmpty(res, 202, {});
 }
 
@@ -217,10 +262,23 @@ export async function deleteManifest(
 export async function deleteBlob(
   res: ServerResponse,
   address: { readonly name: string; readonly digest: string },
-  registry: Registry,
+  options: PushOptions,
 ): Promise<void> {
-  await registry.blobs.remove(parseRepositoryName(address.name), parseDigest(address.digest));
+  const repository = parseRepositoryName(address.name);
+  const digest = parseDigest(address.digest);
+  await options.registry.blobs.remove(repository, digest);
+  await noteBlob(res, options, { action: 'delete', repository, digest });
   answerEmpty(res, 202, {});
+}
+
+/** Tells of a blob that came or went, before the client hears of it. */
+function noteBlob(
+  res: ServerResponse,
+  { registry, publicUrl }: PushOptions,
+  event: Pick<ContentEvent, 'action' | 'repository' | 'digest' | 'size' | 'from'>,
+): Promise<void> {
+  const cause = () => causeOf(res.req, publicUrl);
+  return registry.events.emit({ ...event, kind: 'blob', mediaType: BYTES, tags: [], cause });
 }
 
 function answerCreated(res: ServerResponse, repository: RepositoryName, digest: Digest): void {
