@@ -2,9 +2,6 @@
 import express, { type Express, type Router } from 'express';
 import { DepotError, type Logger } from '../index.js';
 import { createFailureHandler } from './failure.js';
-import { HOME_PAGE_HEADERS, homePage } from './home-page.js';
-import { onlyReads } from './only-reads.js';
-import { originOf } from './origin.js';
 
 /** What the routes are made of. */
 export interface AppOptions {
@@ -12,9 +9,7 @@ export interface AppOptions {
   readonly assets: Router;
   readonly health: Router;
   readonly keys: Router;
-  /** Whether the home page points to the listing. */
-  readonly listing: boolean;
-  readonly publicUrl?: string | undefined;
+  readonly home: Router;
 }
 
 /** Makes the Express application; it listens to nothing by itself. */
@@ -31,14 +26,7 @@ export function createApp(options: AppOptions): Express {
   app.use('/assets', options.assets);
   app.use('/keys', options.keys);
   app.use(options.health);
-  app
-    .route('/')
-    .all(onlyReads)
-    .get((req, res) => {
-      const page = homePage({ origin: originOf(req, options.publicUrl), listing: options.listing });
-      res.set({ ...HOME_PAGE_HEADERS, 'Content-Length': String(Buffer.byteLength(page)) });
-      res.end(page);
-    });
+  app.use(options.home);
   app.use((req) => {
     throw new DepotError('NOT_FOUND', `nothing is at ${req.path}`);
   });

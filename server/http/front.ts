@@ -16,6 +16,7 @@ import { createApp } from './app.js';
 import { assetsRouter } from './assets.js';
 import { type Connections, createConnections } from './connections.js';
 import { healthRouter } from './health.js';
+import { homeRouter } from './home.js';
 import { createHotFiles } from './hot-files.js';
 import { keysRouter } from './keys.js';
 import { readinessOf, type Signing } from './readiness.js';
@@ -83,8 +84,7 @@ export async function createFront({ config, log, signing }: Depot): Promise<Fron
       dir: config.keys.dir,
       onRefused: (file, reason) => log.logger.warn({ file, reason }, 'a key file is not served'),
     }),
-    listing: assets.listing,
-    publicUrl: config.publicUrl,
+    home: homeRouter({ registry, listing: assets.listing, publicUrl: config.publicUrl }),
   });
   const watch = watchRegistry(registry, config.publicUrl);
   const observe = createObserver(log, metrics, config.log.requests, watch);

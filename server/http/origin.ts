@@ -14,3 +14,8 @@ export function originOf(req: IncomingMessage, publicUrl: string | undefined): s
   const host = req.headers.host ?? '';
   return `${scheme}://${HOST.test(host) ? host : 'HOST'}`;
 }
+
+/** The host of an origin, with its port: the name of a registry has no scheme and no path. */
+export function hostOf(origin: string): string {
+  return origin.replace(/^https?:\/\//, '').replace(/\/.*$/, '');
+}

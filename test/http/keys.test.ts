@@ -24,7 +24,7 @@ const refused: string[] = [];
 function appFor(folder: string): Express {
   const none = express.Router();
   const keys = keysRouter({ dir: folder, onRefused: (file) => refused.push(file) });
-  return createApp({ logger: pino({ level: 'silent' }), assets: none, health: none, keys, listing: true });
+  return createApp({ logger: pino({ level: 'silent' }), assets: none, health: none, keys, home: none });
 }
 
 const get = (path: string, headers: Record<string, string> = {}) =>

@@ -36,7 +36,8 @@ function parseCount(text: string | null): number {
   throw new DepotError('PAGINATION_NUMBER_INVALID', 'n: expected a whole number', { n: text.slice(0, 50) });
 }
 
-function firstBehind(sorted: readonly string[], last: string): number {
+/** The index of the first item behind `last` in a sorted list. */
+export function firstBehind(sorted: readonly string[], last: string): number {
   let low = 0;
   let high = sorted.length;
   while (low < high) {
