@@ -59,6 +59,7 @@ export type { Cause, ContentEvent } from './registry/events.js';
 export type { GcItem, GcReport } from './registry/gc/collect.js';
 export { type Housekeeping, startHousekeeping } from './registry/housekeeping.js';
 export { MAX_MANIFEST_BYTES } from './registry/manifests.js';
+export { type Notifier, openNotifier } from './registry/notify/notifier.js';
 export { openRegistry, type Registry } from './registry/open-registry.js';
 export { preconditionOf } from './registry/precondition.js';
 export type { Finding } from './registry/scrub/finding.js';

@@ -21,6 +21,8 @@ export interface Metrics {
   count(answer: AnswerFacts): void;
   /** Adds a figure that is read when somebody asks. */
   addGauge(name: string, help: string, read: () => number): void;
+  /** Adds one figure per value of a label from a small, fixed set, read when somebody asks. */
+  addGauges(name: string, help: string, label: string, read: () => Readonly<Record<string, number>>): void;
   /** Adds one figure per state (`good`, `stale`, …), read when somebody asks. */
   addStates(name: string, help: string, read: () => Readonly<Record<string, number>>): void;
   /** Adds one total per value of a label from a small, fixed set, read when somebody asks. */
@@ -59,6 +61,9 @@ export async function createMetrics(): Promise<Metrics> {
     buckets: DURATION_BUCKETS_S,
     registers,
   });
+  const addGauges: Metrics['addGauges'] = (name, help, label, read) => {
+    new prometheus.Gauge({ name, help, labelNames: [label], registers, collect: setEach(label, read) });
+  };
   return {
     contentType: registry.contentType,
     text: () => registry.metrics(),
@@ -71,8 +76,9 @@ export async function createMetrics(): Promise<Metrics> {
     addGauge(name, help, read) {
       new prometheus.Gauge({ name, help, registers, collect: set(read) });
     },
+    addGauges,
     addStates(name, help, read) {
-      new prometheus.Gauge({ name, help, labelNames: ['state'], registers, collect: setEach(read) });
+      addGauges(name, help, 'state', read);
     },
     addTotals(name, help, label, read) {
       new prometheus.Counter({
@@ -95,9 +101,9 @@ function set(read: () => number) {
   };
 }
 
-function setEach(read: () => Readonly<Record<string, number>>) {
-  return function (this: Gauge<'state'>): void {
-    for (const [state, count] of Object.entries(read())) this.set({ state }, count);
+function setEach(label: string, read: () => Readonly<Record<string, number>>) {
+  return function (this: Gauge): void {
+    for (const [value, count] of Object.entries(read())) this.set({ [label]: value }, count);
   };
 }
 

@@ -20,6 +20,7 @@ export const CONFIG_DEFAULTS = {
     immutableTags: [],
     gc: { every: '0s', grace: '24h', untagged: 'keep', uploads: '7d' },
     scrub: { every: '0s', speed: '50MiB' },
+    notifications: [],
   },
   tls: {},
   transfers: { sendfile: true, memory: '32MiB' },

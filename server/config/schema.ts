@@ -81,6 +81,35 @@ function parsePublicUrl(text: string): string | undefined {
   return url.href.replace(/\/+$/, '');
 }
 
+function parseReceiver(text: string): string | undefined {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || !/^https?:$/.test(url.protocol)) return undefined;
+  return url.username === '' && url.password === '' ? url.href : undefined;
+}
+
+/** Who is told what happens in the registry. */
+function notification() {
+  return z.strictObject({
+    name: parsed(
+      (text) => (/^[a-z0-9][a-z0-9-]{0,62}$/.test(text) ? text : undefined),
+      'a name of lower-case letters, digits and -',
+    ),
+    url: parsed(parseReceiver, 'an http or https address without a user'),
+    headersFile: path('a file').optional(),
+    events: z
+      .array(oneOf('push', 'pull', 'mount', 'delete'))
+      .min(1)
+      .default(['push', 'mount', 'delete']),
+    repositories: path('a pattern such as team/**').default('**'),
+    format: oneOf('distribution', 'cloudevents').default('distribution'),
+    timeout: timer().prefault('10s'),
+  });
+}
+
+function haveNames(receivers: readonly { readonly name: string }[]): boolean {
+  return new Set(receivers.map(({ name }) => name)).size === receivers.length;
+}
+
 /** The shape of a configuration. Durations become milliseconds, sizes bytes, listeners addresses. */
 export const CONFIG_SCHEMA = z.strictObject({
   listen: z.array(listener(), { error: 'a list of addresses' }).min(1, { error: 'at least one address' }),
@@ -123,6 +152,9 @@ export const CONFIG_SCHEMA = z.strictObject({
       uploads: timer(),
     }),
     scrub: z.strictObject({ every: timer(), speed: size() }),
+    notifications: z
+      .array(notification(), { error: 'a list of receivers' })
+      .refine(haveNames, { error: 'receivers with names of their own' }),
   }),
   tls: z.strictObject({
     cert: path('a PEM file').optional(),

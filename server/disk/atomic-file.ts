@@ -19,6 +19,8 @@ export interface AtomicOptions {
   readonly mode?: number;
   /** Where the temporary file is, in the same file system; by default beside the target. */
   readonly stage?: string;
+  /** `false`: survives the end of this process, but perhaps not that of the machine; spares two syncs. */
+  readonly durable?: boolean;
 }
 
 /**
@@ -49,7 +51,7 @@ export interface PendingFile {
   readonly handle: FileHandle;
   /** Where the bytes are until then, in the same file system. */
   readonly temporaryPath: string;
-  /** Makes the file durable and visible under its name; the handle is closed. */
+  /** Makes the file durable, if it is to be, and visible under its name; the handle is closed. */
   commit(): Promise<void>;
   /** Removes what was written; safe after a failed `commit`. */
   discard(): Promise<void>;
@@ -62,6 +64,7 @@ export interface PendingFile {
  */
 export async function createPendingFile(path: string, options: AtomicOptions = {}): Promise<PendingFile> {
   const folder = dirname(path);
+  const { durable = true } = options;
   const temporaryPath = join(options.stage ?? folder, temporaryName());
   let handle: FileHandle;
   try {
@@ -73,10 +76,10 @@ export async function createPendingFile(path: string, options: AtomicOptions = {
     handle,
     temporaryPath,
     async commit() {
-      await handle.sync();
+      if (durable) await handle.sync();
       await handle.close();
       await rename(temporaryPath, path);
-      await syncFolder(folder);
+      if (durable) await syncFolder(folder);
     },
     async discard() {
       await handle.close().catch(() => undefined);

@@ -8,6 +8,8 @@ import {
   type Housekeeping,
   type Log,
   type Metrics,
+  type Notifier,
+  openNotifier,
   openRegistry,
   startHousekeeping,
 } from '../index.js';
@@ -23,7 +25,7 @@ import { readinessOf, type Signing } from './readiness.js';
 import { type OnUnreadable, refuseRequest } from './refusals.js';
 import { createRegistryHandler } from './registry/handler.js';
 import { isOverheard } from './registry/local.js';
-import { addRegistryMetrics } from './registry/metrics.js';
+import { addNotificationMetrics, addRegistryMetrics } from './registry/metrics.js';
 import { isRegistryUrl } from './registry/route.js';
 import { watchRegistry } from './registry/watch.js';
 import { loadSendfile } from './sendfile.js';
@@ -44,6 +46,7 @@ export interface Front {
   readonly connections: Connections;
   readonly transfers: Transfers;
   readonly housekeeping: Housekeeping;
+  readonly notifier: Notifier;
 }
 
 /** Puts the routes of a depot together. Nothing listens yet. */
@@ -55,14 +58,21 @@ export async function createFront({ config, log, signing }: Depot): Promise<Fron
     sendfile: config.transfers.sendfile ? await loadSendfile() : undefined,
   });
   const hot = createHotFiles({ maxBytes: config.transfers.memory, transfers });
+  const { logger } = log;
   const access = await openAccess(config, log);
   const registry = await openRegistry({
     dir: join(config.data.dir, 'registry'),
     immutableTags: config.registry.immutableTags,
     freeSpace: config.limits.freeSpace,
-    onDamage: (digest) => log.logger.error({ digest }, 'content did not match its digest and was put aside'),
+    onDamage: (digest) => logger.error({ digest }, 'content did not match its digest and was put aside'),
   });
-  const housekeeping = startHousekeeping(registry, config.registry, log.logger);
+  const notifier = await openNotifier({
+    layout: registry.layout,
+    endpoints: config.registry.notifications,
+    logger,
+  });
+  registry.events.listen(notifier.note);
+  const housekeeping = startHousekeeping(registry, config.registry, logger);
   const answerRegistry = createRegistryHandler({
     ...{ registry, transfers },
     logger: log.logger,
@@ -91,6 +101,7 @@ export async function createFront({ config, log, signing }: Depot): Promise<Fron
   addFigures(metrics, connections, transfers, signing);
   addRegistryMetrics(metrics, registry);
   addHousekeepingFigures(metrics, housekeeping);
+  addNotificationMetrics(metrics, notifier);
   const handle: RequestListener = (req, res) => {
     const connection = connections.asked(req.socket);
     const writeDown = observe(req, res);
@@ -103,7 +114,7 @@ export async function createFront({ config, log, signing }: Depot): Promise<Fron
     else if (!hot.answer(req, res)) app(req, res);
   };
   const onUnreadable = observeUnreadable(log, metrics, config.log.requests);
-  return { handle, onUnreadable, connections, transfers, housekeeping };
+  return { handle, onUnreadable, connections, transfers, housekeeping, notifier };
 }
 
 async function openAccess(config: Config, { logger }: Log): Promise<Access> {

@@ -1,4 +1,5 @@
 /** Whether the depot can do its work, in words that name no path of the server. */
+import { join } from 'node:path';
 import { type Config, checkFolder } from '../index.js';
 
 /** The answer of `/readyz`. */
@@ -23,12 +24,19 @@ export interface Signing {
 /** Looks at the folders and, where the server signs, at the signing; a few system calls each time. */
 export async function readinessOf(config: Config, signing: Signing | undefined): Promise<Readiness> {
   const { freeSpace } = config.limits;
-  const [assets, keys, data] = await Promise.all([
+  const [assets, keys, data, registry] = await Promise.all([
     checkFolder(config.assets.dir, { writable: config.sign.auto, freeBytes: freeSpace }),
     checkFolder(config.keys.dir, { writable: false, freeBytes: 0 }),
     checkFolder(config.data.dir, { writable: true, freeBytes: freeSpace }),
+    checkFolder(join(config.data.dir, 'registry'), { writable: true, freeBytes: 0 }),
   ]);
-  const checks = { assets, keys, data, ...(signing && { signing: signing.condition() }) };
+  const checks = {
+    assets,
+    keys,
+    data,
+    ...(registry !== 'ok' && { registry }),
+    ...(signing && { signing: signing.condition() }),
+  };
   const ready = Object.values(checks).every((state) => state === 'ok');
   return { ready, checks, ...(signing && { signatures: signing.counts() }) };
 }

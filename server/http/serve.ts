@@ -66,7 +66,7 @@ function placesOf(options: ServeOptions, env: Readonly<NodeJS.ProcessEnv>): read
 
 async function drain(
   listeners: Listeners,
-  { connections, housekeeping }: Front,
+  { connections, housekeeping, notifier }: Front,
   limitMs: number,
 ): Promise<number> {
   let cut = 0;
@@ -79,5 +79,6 @@ async function drain(
   await Promise.all([connections.whenEmpty(), tidied]);
   clearTimeout(limit);
   listeners.cutHandshakes();
+  await notifier.stop();
   return cut;
 }

@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import express from 'express';
@@ -84,6 +84,21 @@ describe('health', () => {
         .expect(503);
       expect(body).toEqual({ ready: false, checks: { assets: 'missing', keys: 'ok', data: 'disk full' } });
       expect(text).not.toContain(other.folder);
+    } finally {
+      await other.remove();
+    }
+  });
+
+  test('/readyz is 503 when the registry has no folder to write to', async () => {
+    const other = await startLiveDepot();
+    try {
+      const registry = join(other.folder, 'data/registry');
+      await rm(registry, { recursive: true });
+      await writeFile(registry, 'in the way');
+      const { body } = await supertest(other.urls[0] ?? '')
+        .get('/readyz')
+        .expect(503);
+      expect(body.checks).toEqual({ assets: 'ok', keys: 'ok', data: 'ok', registry: 'not a folder' });
     } finally {
       await other.remove();
     }

@@ -1,5 +1,5 @@
 /** What `/metrics` says of the registry. */
-import type { Metrics, Registry } from '../../index.js';
+import type { Metrics, Notifier, Registry } from '../../index.js';
 
 /** Adds the figures of a registry. */
 export function addRegistryMetrics(metrics: Metrics, { figures, uploads }: Registry): void {
@@ -33,5 +33,26 @@ export function addRegistryMetrics(metrics: Metrics, { figures, uploads }: Regis
     'bootdepot_registry_uploads',
     'Uploads that a client is sending right now.',
     () => uploads.underWay,
+  );
+}
+
+/** Adds the figures of the notifications, by receiver. */
+export function addNotificationMetrics(metrics: Metrics, { endpoints }: Notifier): void {
+  if (endpoints.length === 0) return;
+  const totals = [
+    ['delivered', 'Notifications that a receiver took.'],
+    ['failed', 'Attempts to deliver a notification that failed.'],
+    ['dropped', 'Notifications that were given up.'],
+  ] as const;
+  for (const [figure, help] of totals) {
+    metrics.addTotals(`bootdepot_registry_notifications_${figure}_total`, help, 'endpoint', () =>
+      Object.fromEntries(endpoints.map(({ config, figures }) => [config.name, figures[figure]])),
+    );
+  }
+  metrics.addGauges(
+    'bootdepot_registry_notifications_waiting',
+    'Notifications that wait for their receiver.',
+    'endpoint',
+    () => Object.fromEntries(endpoints.map(({ config, waiting }) => [config.name, waiting])),
   );
 }
