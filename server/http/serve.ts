@@ -42,6 +42,9 @@ export async function startDepot(options: ServeOptions): Promise<RunningDepot> {
     front,
     logger: log.logger,
     lookEveryMs: options.lookEveryMs ?? LOOK_EVERY_MS,
+  }).catch(async (error: unknown) => {
+    await front.close();
+    throw error;
   });
   const { urls } = listeners;
   const notify = createNotify(env);

@@ -56,7 +56,15 @@ export class RegistryEvents {
   }
 
   /** Tells all listeners; resolves when each of them has noted the event. */
-  async emit(event: RegistryEvent): Promise<void> {
-    await Promise.all(this.#listeners.map((listener) => listener(event)));
+  emit(event: RegistryEvent): Promise<void> {
+    const pending: Promise<void>[] = [];
+    for (const listener of this.#listeners) {
+      const noting = listener(event);
+      if (noting instanceof Promise) pending.push(noting);
+    }
+    return pending.length === 0 ? NOTED : Promise.all(pending).then(() => undefined);
   }
 }
+
+/** Most events keep nobody waiting. */
+const NOTED = Promise.resolve();

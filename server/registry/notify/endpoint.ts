@@ -144,7 +144,7 @@ export class Endpoint {
       const answer = await fetch(url, {
         method: 'POST',
         redirect: 'manual',
-        headers: { ...headers, 'Content-Type': contentType },
+        headers: { 'User-Agent': 'bootdepot', ...headers, 'Content-Type': contentType },
         body,
         signal: request.signal,
       });

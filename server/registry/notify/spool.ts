@@ -77,8 +77,10 @@ export class Spool {
   async oldest(): Promise<{ readonly number: number; readonly message: NotificationMessage } | undefined> {
     for (let first = this.#waiting[0]; first !== undefined; first = this.#waiting[0]) {
       const { number } = first;
-      const message = (await first.written) ? await this.#read(number) : undefined;
+      const written = await first.written;
+      const message = written ? await this.#read(number) : undefined;
       if (message !== undefined) return { number, message };
+      if (written && this.#waiting.includes(first)) this.#options.onDropped('its file is damaged or gone');
       await this.remove(number);
     }
     return undefined;
@@ -123,9 +125,7 @@ export class Spool {
   async #read(number: number): Promise<NotificationMessage | undefined> {
     const text = await readFile(this.#path(number), 'utf8').catch(() => '');
     const [contentType = '', body = ''] = text.split('\n');
-    if (body.endsWith('}')) return { contentType, body };
-    this.#options.onDropped('its file is damaged or gone');
-    return undefined;
+    return body.endsWith('}') ? { contentType, body } : undefined;
   }
 
   #path(number: number): string {

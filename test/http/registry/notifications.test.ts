@@ -151,6 +151,15 @@ describe('what is told', () => {
     ]);
   });
 
+  test('no pulls, where nobody asked for them', async () => {
+    const { client } = await start();
+    await client.push('a', 'v1', IMAGE);
+    await (await client.get('a/manifests/v1')).text();
+    await client.pushBlob('a', 'last');
+    await until(() => told().length === 4);
+    expect(short()).toEqual([...PUSHED, `push ${digestOf('last')}`]);
+  });
+
   test('only repositories that match the pattern, and nothing that was refused', async () => {
     const { client } = await start({ repositories: 'team/**' });
     await client.pushBlob('other', 'bytes');
