@@ -24,8 +24,8 @@ import { keysRouter } from './keys.js';
 import { readinessOf, type Signing } from './readiness.js';
 import { type OnUnreadable, refuseRequest } from './refusals.js';
 import { createRegistryHandler } from './registry/handler.js';
-import { isOverheard } from './registry/local.js';
-import { addNotificationMetrics, addRegistryMetrics } from './registry/metrics.js';
+import { isLocal, isOverheard } from './registry/local.js';
+import { addHousekeepingMetrics, addNotificationMetrics, addRegistryMetrics } from './registry/metrics.js';
 import { isRegistryUrl } from './registry/route.js';
 import { watchRegistry } from './registry/watch.js';
 import { loadSendfile } from './sendfile.js';
@@ -100,7 +100,7 @@ export async function createFront({ config, log, signing }: Depot): Promise<Fron
   const observe = createObserver(log, metrics, config.log.requests, watch);
   addFigures(metrics, connections, transfers, signing);
   addRegistryMetrics(metrics, registry);
-  addHousekeepingFigures(metrics, housekeeping);
+  addHousekeepingMetrics(metrics, housekeeping);
   addNotificationMetrics(metrics, notifier);
   const handle: RequestListener = (req, res) => {
     const connection = connections.asked(req.socket);
@@ -143,27 +143,4 @@ function addFigures(
   );
   if (signing === undefined) return;
   metrics.addStates('bootdepot_signatures', 'Files by the state of their signature.', () => signing.counts());
-}
-
-function addHousekeepingFigures(metrics: Metrics, { figures }: Housekeeping): void {
-  metrics.addTotal(
-    'bootdepot_registry_gc_runs_total',
-    'Garbage collections that ended well.',
-    () => figures.gcRuns,
-  );
-  metrics.addTotal(
-    'bootdepot_registry_gc_freed_bytes_total',
-    'Bytes that garbage collections have freed.',
-    () => figures.gcBytes,
-  );
-  metrics.addTotal(
-    'bootdepot_registry_scrubbed_bytes_total',
-    'Bytes that scrubs have read and checked.',
-    () => figures.scrubbedBytes,
-  );
-  metrics.addTotal(
-    'bootdepot_registry_scrub_findings_total',
-    'What scrubs have found to be wrong.',
-    () => figures.scrubFindings,
-  );
 }

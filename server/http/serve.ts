@@ -43,7 +43,7 @@ export async function startDepot(options: ServeOptions): Promise<RunningDepot> {
     logger: log.logger,
     lookEveryMs: options.lookEveryMs ?? LOOK_EVERY_MS,
   }).catch(async (error: unknown) => {
-    await front.close();
+    await Promise.all([front.housekeeping.stop(), front.notifier.stop()]);
     throw error;
   });
   const { urls } = listeners;

@@ -145,7 +145,11 @@ describe('the page of a repository', () => {
 });
 
 test('a repository that the client may not read is neither listed nor shown', async () => {
-  const registry = await openRegistry({ dir: join(depot.folder, 'other'), onDamage: () => undefined });
+  const registry = await openRegistry({
+    dir: join(depot.folder, 'other'),
+    onDamage: () => undefined,
+    freeSpace: 0,
+  });
   for (const name of ['open', 'secret']) {
     await mkdir(join(depot.folder, `other/docker/registry/v2/repositories/${name}/_manifests/tags`), {
       recursive: true,

@@ -1,5 +1,5 @@
 /** What `/metrics` says of the registry. */
-import type { Metrics, Notifier, Registry } from '../../index.js';
+import type { Housekeeping, Metrics, Notifier, Registry } from '../../index.js';
 
 /** Adds the figures of a registry. */
 export function addRegistryMetrics(metrics: Metrics, { figures, uploads }: Registry): void {
@@ -54,5 +54,29 @@ export function addNotificationMetrics(metrics: Metrics, { endpoints }: Notifier
     'Notifications that wait for their receiver.',
     'endpoint',
     () => Object.fromEntries(endpoints.map(({ config, waiting }) => [config.name, waiting])),
+  );
+}
+
+/** Adds the figures of what the server does with the folder by itself. */
+export function addHousekeepingMetrics(metrics: Metrics, { figures }: Housekeeping): void {
+  metrics.addTotal(
+    'bootdepot_registry_gc_runs_total',
+    'Garbage collections that ended well.',
+    () => figures.gcRuns,
+  );
+  metrics.addTotal(
+    'bootdepot_registry_gc_freed_bytes_total',
+    'Bytes that garbage collections have freed.',
+    () => figures.gcBytes,
+  );
+  metrics.addTotal(
+    'bootdepot_registry_scrubbed_bytes_total',
+    'Bytes that scrubs have read and checked.',
+    () => figures.scrubbedBytes,
+  );
+  metrics.addTotal(
+    'bootdepot_registry_scrub_findings_total',
+    'What scrubs have found to be wrong.',
+    () => figures.scrubFindings,
   );
 }
