@@ -94,7 +94,12 @@ export async function createFront({ config, log, signing }: Depot): Promise<Fron
       dir: config.keys.dir,
       onRefused: (file, reason) => log.logger.warn({ file, reason }, 'a key file is not served'),
     }),
-    home: homeRouter({ registry, listing: assets.listing, publicUrl: config.publicUrl }),
+    home: homeRouter({
+      registry,
+      listing: assets.listing,
+      publicUrl: config.publicUrl,
+      mayRead: (req, name) => access.mayRead({ user: undefined, local: isLocal(req) }, name),
+    }),
   });
   const watch = watchRegistry(registry, config.publicUrl);
   const observe = createObserver(log, metrics, config.log.requests, watch);

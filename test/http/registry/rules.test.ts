@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type LiveDepot, startLiveDepot } from '../../fixtures/live-depot.js';
+import { startReceiver } from '../../fixtures/receiver.js';
 import { codesOf, digestOf, imageOf, OCI_IMAGE, RegistryClient } from '../../fixtures/registry-client.js';
+import { until } from '../../fixtures/until.js';
 import { basic, writeUsers } from '../../fixtures/users.js';
 
 const ANNA = basic('anna', 'a');
@@ -48,6 +50,46 @@ async function pushAs(name: string, login: Record<string, string>): Promise<void
   const headers = { ...login, 'Content-Type': OCI_IMAGE };
   expect((await client.ask('PUT', `${name}/manifests/v1`, IMAGE.manifest, headers)).status).toBe(201);
 }
+
+test('the pages for eyes, where nobody logs in, show what anybody may read', async () => {
+  const page = async (path: string) => {
+    const answer = await fetch(`http://127.0.0.1:${depot.port}${path}`, { headers: ANNA });
+    return { status: answer.status, text: await answer.text() };
+  };
+  const { text } = await page('/');
+  expect(text).toContain('/repositories/open/app"');
+  expect(text).not.toMatch(/team-a|inside/);
+  expect(await page('/repositories/team-a/app')).toEqual(await page('/repositories/team-a/missing'));
+  expect((await page('/repositories/open/app')).status).toBe(200);
+});
+
+test('the log and the notifications name the user, and hold no password', async () => {
+  const receiver = await startReceiver();
+  const notifications = [{ name: 'hook', url: receiver.url }];
+  const settings = {
+    'registry.write': 'users',
+    'registry.users': join(folder, 'users.htpasswd'),
+    'registry.notifications': notifications,
+  };
+  const other = await startLiveDepot({ settings });
+  try {
+    const path = `a/blobs/uploads/?digest=${digestOf(SECRET)}`;
+    await new RegistryClient(`http://127.0.0.1:${other.port}`).ask('POST', path, SECRET, {
+      ...basic('anna', 'a'),
+      'X-Forwarded-For': '10.0.0.1',
+    });
+    await until(() => receiver.received.length === 1 && other.log().some(({ status }) => status === 201));
+    expect(other.log()).toContainEqual(
+      expect.objectContaining({ repository: 'a', user: 'anna', status: 201 }),
+    );
+    expect(JSON.parse(receiver.received[0]?.body ?? '').events[0].actor).toEqual({ name: 'anna' });
+    const password = ANNA.Authorization ?? 'none';
+    expect(JSON.stringify([other.log(), receiver.received])).not.toContain(password);
+  } finally {
+    await other.remove();
+    await receiver.close();
+  }
+});
 
 describe('what a rule keeps for some', () => {
   const reads = [
