@@ -18,6 +18,7 @@ export const CONFIG_DEFAULTS = {
     rules: [],
     delete: false,
     immutableTags: [],
+    allowSparse: false,
     gc: { every: '0s', grace: '24h', untagged: 'keep', uploads: '7d' },
     scrub: { every: '0s', speed: '50MiB' },
     notifications: [],
@@ -26,13 +27,15 @@ export const CONFIG_DEFAULTS = {
   transfers: { sendfile: true, memory: '32MiB' },
   log: { level: 'info', format: 'auto', requests: true },
   limits: {
-    headerSize: '16KiB',
+    headerSize: '32KiB',
     urlLength: '8KiB',
     headerTime: '30s',
     idleTime: '75s',
     connections: 20_000,
     drain: '30s',
     freeSpace: '64MiB',
+    uploads: 64,
+    uploadsPerClient: 16,
   },
 } as const satisfies DeepReadonly<z.input<typeof CONFIG_SCHEMA>>;
 

@@ -145,6 +145,7 @@ export const CONFIG_SCHEMA = z.strictObject({
     ),
     delete: flag(),
     immutableTags: z.array(tagGlob(), { error: 'a list of patterns' }),
+    allowSparse: flag(),
     gc: z.strictObject({
       every: timer(),
       grace: timer(),
@@ -174,6 +175,8 @@ export const CONFIG_SCHEMA = z.strictObject({
     connections: z.int({ error: 'a whole number' }).min(1, { error: 'a number of 1 or more' }),
     drain: timer(),
     freeSpace: size(),
+    uploads: z.int({ error: 'a whole number' }).min(1, { error: 'a number of 1 or more' }),
+    uploadsPerClient: z.int({ error: 'a whole number' }).min(1, { error: 'a number of 1 or more' }),
   }),
 });
 

@@ -27,6 +27,7 @@ import { createRegistryHandler } from './registry/handler.js';
 import { isLocal, isOverheard } from './registry/local.js';
 import { addHousekeepingMetrics, addNotificationMetrics, addRegistryMetrics } from './registry/metrics.js';
 import { isRegistryUrl } from './registry/route.js';
+import { UploadSlots } from './registry/upload-slots.js';
 import { watchRegistry } from './registry/watch.js';
 import { loadSendfile } from './sendfile.js';
 import { createTransfers, type Transfers } from './transfers.js';
@@ -63,7 +64,8 @@ export async function createFront({ config, log, signing }: Depot): Promise<Fron
   const registry = await openRegistry({
     dir: join(config.data.dir, 'registry'),
     immutableTags: config.registry.immutableTags,
-    freeSpace: config.limits.freeSpace,
+    freeSpace: limits.freeSpace,
+    allowSparse: config.registry.allowSparse,
     onDamage: (digest) => logger.error({ digest }, 'content did not match its digest and was put aside'),
   });
   const notifier = await openNotifier({
@@ -79,6 +81,7 @@ export async function createFront({ config, log, signing }: Depot): Promise<Fron
     access,
     deletes: config.registry.delete,
     publicUrl: config.publicUrl,
+    slots: new UploadSlots(limits.uploads, limits.uploadsPerClient),
   });
   const app = createApp({
     logger: log.logger,

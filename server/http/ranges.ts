@@ -11,7 +11,7 @@ export interface ByteRange {
 /** What to answer: the whole file, 416, or pieces in the order they were asked for. */
 export type RangePlan = 'whole' | 'unsatisfiable' | readonly ByteRange[];
 
-/** More pieces than that in one answer cost more than the whole file. */
+/** More pieces than that in one answer cost more than the whole file, unless a caller knows better. */
 const MAX_PIECES = 32;
 
 /** What a client wrote: `first-last`, `first-` (last is infinite), or the last `suffix` bytes. */
@@ -23,14 +23,15 @@ type RangeSpec = { readonly first: number; readonly last: number } | { readonly 
  *
  * @param field - as Node gives it, several fields joined with commas; `undefined` if there is none
  * @param size - of the file, bytes
+ * @param maxPieces - more of them are answered with the whole file
  */
-export function planRanges(field: string | undefined, size: number): RangePlan {
+export function planRanges(field: string | undefined, size: number, maxPieces = MAX_PIECES): RangePlan {
   const specs = field === undefined ? undefined : parseRanges(field);
   if (specs === undefined) return 'whole';
   if (size === 0 && specs.some(startsAtZero)) return 'whole';
   const pieces = specs.map((spec) => locate(spec, size)).filter((piece) => piece !== undefined);
   if (pieces.length === 0) return 'unsatisfiable';
-  return pieces.length > MAX_PIECES || overlap(pieces) ? 'whole' : pieces;
+  return pieces.length > maxPieces || overlap(pieces) ? 'whole' : pieces;
 }
 
 function parseRanges(field: string): RangeSpec[] | undefined {

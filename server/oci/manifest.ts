@@ -4,6 +4,7 @@ import { DepotError } from '../errors.js';
 import { isDigest } from './digest.js';
 import {
   bareType,
+  isDockerType,
   isIndexType,
   isManifestType,
   MANIFEST_TYPES,
@@ -43,7 +44,7 @@ const INDEX = z.object({
   layers: z.undefined({ error: 'an index has no layers' }).optional(),
   config: z.undefined({ error: 'an index has no config' }).optional(),
 });
-const OUTLINE = z.looseObject({ schemaVersion: z.unknown(), mediaType: z.string().optional() });
+const OUTLINE = z.looseObject({ schemaVersion: z.unknown().optional(), mediaType: z.string().optional() });
 
 /** What a manifest says of a piece of content. */
 export type Descriptor = z.output<typeof DESCRIPTOR>;
@@ -108,7 +109,10 @@ function parseJson(bytes: Uint8Array): unknown {
   }
 }
 
-/** The type that field and body agree on; where neither says one, the body's shape does. */
+/**
+ * The type that field and body agree on. A body of OCI may leave it out; as the field is not kept, its shape then says what it
+ * is, now and whenever it is read again.
+ */
 function typeOf(raw: unknown, contentType: string | undefined): ManifestType {
   const outline = OUTLINE.safeParse(raw);
   if (!outline.success) throw invalid('expected a JSON object whose mediaType, if any, is a text');
@@ -122,6 +126,7 @@ function typeOf(raw: unknown, contentType: string | undefined): ManifestType {
     throw invalid(`Content-Type is ${field}, but mediaType is ${mediaType}`);
   }
   if (!isManifestType(told)) throw invalid(`type ${told} is not kept, only ${MANIFEST_TYPES.join(', ')}`);
+  if (mediaType === undefined && isDockerType(told)) throw invalid(`mediaType: expected ${told}`);
   return told;
 }
 

@@ -29,6 +29,11 @@ export function isIndexType(type: ManifestType): boolean {
   return type === MANIFEST_TYPES[1] || type === MANIFEST_TYPES[3];
 }
 
+/** Whether a type is one of Docker's: its manifests always name it in their body. */
+export function isDockerType(type: ManifestType): boolean {
+  return type === MANIFEST_TYPES[2] || type === MANIFEST_TYPES[3];
+}
+
 /** The type in a `Content-Type` field, without its parameters. */
 export function bareType(field: string): string {
   const end = field.indexOf(';');

@@ -3,29 +3,35 @@ import { dirname } from 'node:path';
 import { DepotError } from '../errors.js';
 import type { Digest } from '../oci/digest.js';
 import type { RepositoryName } from '../oci/reference.js';
+import { Aliases } from './aliases.js';
 import type { Content, StoredContent } from './content.js';
 import type { Layout } from './layout.js';
 import { tryLeases } from './leases.js';
 import { readLink, writeLink } from './links.js';
+import { isNeeded } from './needed.js';
 import { throwAway } from './trash.js';
 
 /** The blobs of one registry folder. */
 export class Blobs {
   readonly #layout: Layout;
   readonly #content: Content;
+  readonly #aliases: Aliases;
 
   constructor(layout: Layout, content: Content) {
     this.#layout = layout;
     this.#content = content;
+    this.#aliases = new Aliases(layout, content);
   }
 
   /**
-   * Finds a blob; `undefined` if the repository has it not, or its bytes are gone. The reference links a SHA-512 to the
-   * same bytes under their SHA-256, so the content's digest may be another one than was asked for.
+   * Finds a blob; `undefined` if the repository has it not, or its bytes are gone. Where the reference linked a SHA-512 to
+   * the same bytes under their SHA-256, they are given their own name first.
    */
   async find(repository: RepositoryName, digest: Digest): Promise<StoredContent | undefined> {
-    const linked = await readLink(this.#layout.layerLink(repository, digest));
-    return linked === undefined ? undefined : this.#content.find(linked);
+    const link = this.#layout.layerLink(repository, digest);
+    const linked = await readLink(link);
+    if (linked === undefined || linked === digest) return linked && this.#content.find(linked);
+    return this.#aliases.resolve(link, digest, linked);
   }
 
   /** The first of some repositories that has a blob. */
@@ -57,6 +63,8 @@ export class Blobs {
     digest: Digest,
     from: RepositoryName | undefined,
   ): Promise<boolean> {
+    // A name that only the reference understands is made a real one first.
+    if (from !== undefined && (await this.find(from, digest)) === undefined) return false;
     const linked = from === undefined ? digest : await readLink(this.#layout.layerLink(from, digest));
     if (linked === undefined) return false;
     await this.#content.lease(linked);
@@ -68,12 +76,15 @@ export class Blobs {
   /**
    * Takes a blob from a repository. Its bytes stay for those that have it too.
    *
-   * @throws DepotError `BLOB_UNKNOWN`
+   * @throws DepotError `BLOB_UNKNOWN`; `METHOD_NOT_ALLOWED`: a manifest of the repository needs it
    */
   async remove(repository: RepositoryName, digest: Digest): Promise<void> {
     const link = this.#layout.layerLink(repository, digest);
     if ((await readLink(link)) === undefined) {
       throw new DepotError('BLOB_UNKNOWN', 'the repository has no such blob', { digest });
+    }
+    if (await isNeeded(this.#layout, repository, digest)) {
+      throw new DepotError('METHOD_NOT_ALLOWED', 'a manifest needs the blob: delete that first', { digest });
     }
     await throwAway(this.#layout, dirname(link));
   }

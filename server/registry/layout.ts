@@ -96,6 +96,11 @@ export class Layout {
     return join(this.uploads(name), id);
   }
 
+  /** What the manifests were when the index of referrers was last known to fit them. */
+  referrersNote(name: RepositoryName): string {
+    return join(this.repository(name), '_referrers/revisions.json');
+  }
+
   /** The manifests that speak of a subject; derived from the manifests, and made again where it is missing. */
   referrers(name: RepositoryName, subject: Digest): string {
     return join(this.repository(name), '_referrers', algorithmOf(subject), hexOf(subject));

@@ -48,6 +48,8 @@ export interface ManifestParts {
   readonly tags: Tags;
   readonly referrers: Referrers;
   readonly space: FreeSpace;
+  /** Whether a manifest is taken while what it refers to is not here. */
+  readonly allowSparse: boolean;
 }
 
 /** The manifests of one registry folder. */
@@ -146,7 +148,8 @@ export class Manifests {
   }
 
   async #expectParts(repository: RepositoryName, manifest: Manifest): Promise<void> {
-    const { blobs, layout } = this.#parts;
+    const { allowSparse, blobs, layout } = this.#parts;
+    if (allowSparse) return;
     const missing: Digest[] = [];
     for (const part of blobsOf(manifest)) {
       if ((await blobs.find(repository, part.digest)) === undefined) missing.push(part.digest);

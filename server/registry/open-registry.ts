@@ -11,7 +11,9 @@ import { RegistryFigures } from './figures.js';
 import { immutableTags } from './immutable-tags.js';
 import { Layout } from './layout.js';
 import { Manifests } from './manifests.js';
+import { ReferrerList } from './referrer-list.js';
 import { Referrers } from './referrers.js';
+import { ReferrersRebuild } from './referrers-rebuild.js';
 import { Tags } from './tags.js';
 import { Uploads } from './uploads.js';
 
@@ -25,6 +27,8 @@ export interface RegistryOptions {
   readonly onDamage: (digest: Digest) => void;
   /** Bytes of its disk that pushes leave free. */
   readonly freeSpace: number;
+  /** Whether a manifest is taken while what it refers to is not here; by default not. */
+  readonly allowSparse?: boolean;
 }
 
 /** The parts of an open registry. */
@@ -36,7 +40,7 @@ export interface Registry {
   readonly events: RegistryEvents;
   readonly figures: RegistryFigures;
   readonly manifests: Manifests;
-  readonly referrers: Referrers;
+  readonly referrers: ReferrerList;
   readonly tags: Tags;
   readonly uploads: Uploads;
 }
@@ -47,7 +51,7 @@ export interface Registry {
  * @throws DepotError `ACCESS_DENIED`, `DISK_FULL`, `IO_FAILED`
  */
 export async function openRegistry(options: RegistryOptions): Promise<Registry> {
-  const { dir, freeSpace, onDamage } = options;
+  const { dir, onDamage, freeSpace, allowSparse = false } = options;
   await makeFolder(dir);
   const layout = new Layout(dir);
   await removeLeftovers(layout);
@@ -62,6 +66,7 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
   const blobs = new Blobs(layout, content);
   const tags = new Tags(layout, immutableTags(options.immutableTags ?? []));
   const referrers = new Referrers(layout);
+  const manifests = new Manifests({ layout, content, blobs, tags, referrers, space, allowSparse });
   return {
     layout,
     blobs,
@@ -69,8 +74,8 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
     content,
     events,
     figures,
-    manifests: new Manifests({ layout, content, blobs, tags, referrers, space }),
-    referrers,
+    manifests,
+    referrers: new ReferrerList(manifests, referrers, new ReferrersRebuild(layout, content, referrers)),
     tags,
     uploads: new Uploads(layout, content, space),
   };

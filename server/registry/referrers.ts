@@ -65,22 +65,26 @@ export class Referrers {
     });
   }
 
-  /** The referrers of a subject in the order of their digests; none for what nobody speaks of. */
-  async list(repository: RepositoryName, subject: Digest): Promise<Referrer[]> {
-    const folder = this.#layout.referrers(repository, subject);
-    const names = await readdir(folder).catch((error: unknown): string[] => {
-      if (systemCode(error) === 'ENOENT') return [];
-      throw fileError(error, 'the index of referrers');
-    });
-    const found: Referrer[] = [];
-    for (const name of names.sort()) {
-      const digest = digestOfEntry(name);
-      if (digest === undefined) continue;
-      if ((await readLink(this.#layout.revisionLink(repository, digest))) === undefined) continue;
-      const referrer = await readEntry(join(folder, name));
-      if (referrer !== undefined) found.push(referrer);
+  /** The digests that are noted for a subject, in no order; whether the repository has them still was not looked at. */
+  async noted(repository: RepositoryName, subject: Digest): Promise<Digest[]> {
+    const names = await readdir(this.#layout.referrers(repository, subject)).catch(
+      (error: unknown): string[] => {
+        if (systemCode(error) === 'ENOENT') return [];
+        throw fileError(error, 'the index of referrers');
+      },
+    );
+    return names.map(digestOfEntry).filter((digest) => digest !== undefined);
+  }
+
+  /** What is noted of a referrer; `undefined` if the repository has it not, or the note is broken: it is derived. */
+  async read(repository: RepositoryName, subject: Digest, digest: Digest): Promise<Referrer | undefined> {
+    if ((await readLink(this.#layout.revisionLink(repository, digest))) === undefined) return undefined;
+    const path = join(this.#layout.referrers(repository, subject), entryName(digest));
+    try {
+      return REFERRER.parse(JSON.parse(await readFile(path, 'utf8')));
+    } catch {
+      return undefined;
     }
-    return found;
   }
 }
 
@@ -92,13 +96,4 @@ function digestOfEntry(name: string): Digest | undefined {
   const [, algorithm = '', hex = ''] = /^([a-z0-9]+)-([0-9a-f]+)\.json$/.exec(name) ?? [];
   const text = `${algorithm}:${hex}`;
   return isAlgorithm(algorithm) && isDigest(text) ? digestOf(algorithm, hex) : undefined;
-}
-
-/** A broken entry is as good as none: it is derived. */
-async function readEntry(path: string): Promise<Referrer | undefined> {
-  try {
-    return REFERRER.parse(JSON.parse(await readFile(path, 'utf8')));
-  } catch {
-    return undefined;
-  }
 }

@@ -25,7 +25,7 @@ describe('where values come from', () => {
       { text: '127.0.0.1:8080', tls: false, at: { host: '127.0.0.1', port: 8080 } },
     ]);
     expect(config.assets).toEqual({ dir: 'assets', listing: true, symlinks: 'inside', cache: [] });
-    expect(config.limits).toMatchObject({ headerSize: 16_384, drain: 30_000 });
+    expect(config.limits).toMatchObject({ headerSize: 32_768, drain: 30_000 });
     expect(config.publicUrl).toBeUndefined();
   });
 

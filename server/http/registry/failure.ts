@@ -28,15 +28,40 @@ export function answerFailure(res: ServerResponse, error: unknown, logger: Logge
     return;
   }
   if (status === 503 || status === 429) res.setHeader('Retry-After', '3');
-  const all = told && error instanceof DepotError ? [error, ...error.others] : [];
-  const errors = all.map((each) => ({
+  // Where something is not done to one thing alone (RFC 9110, section 15.5.6); a route that knows more has said so.
+  if (status === 405 && !res.hasHeader('Allow')) res.setHeader('Allow', 'GET, HEAD');
+  const errors = told ? errorsOf(error) : [untold(status, id)];
+  if (req.complete || req.headers.expect !== undefined) answerJson(res, status, { errors });
+  else answerThenDrop(res, status, { errors });
+}
+
+/** What was foreseen, in the sentence and the facts of each. */
+function errorsOf(error: unknown): readonly object[] {
+  const all = error instanceof DepotError ? [error, ...error.others] : [];
+  return all.map((each) => ({
     code: outcomeOf(each).oci ?? 'UNKNOWN',
     message: each.message,
     detail: each.facts,
   }));
-  if (errors.length === 0) errors.push(untold(status, id));
-  // What is left of a body is read and dropped by node:http, so that the client gets to see this.
-  answerJson(res, status, { errors });
+}
+
+/** How long the rest of a body is read and dropped. */
+const LINGER_MS = 2_000;
+
+/**
+ * Answers a client that is still sending. Closing on bytes that nobody read resets the connection, and the answer is lost with
+ * it; so they are read and dropped for a while, and the answer, whose length the client knows, ends after that.
+ */
+function answerThenDrop(res: ServerResponse, status: number, document: object): void {
+  const { req } = res;
+  const body = Buffer.from(JSON.stringify(document));
+  res.writeHead(status, { 'Content-Type': 'application/json', 'Content-Length': body.length });
+  res.write(body);
+  const late = setTimeout(() => req.socket.destroy(), LINGER_MS);
+  late.unref();
+  res.once('close', () => clearTimeout(late));
+  req.once('end', () => res.end());
+  req.resume();
 }
 
 /** For the log and the figures: what the client is told, and where the fault is ours, what it is. */

@@ -5,7 +5,7 @@ import type { Transfers } from '../transfers.js';
 import { admit, type Gate } from './admission.js';
 import { answerJson } from './answer.js';
 import { answerFailure } from './failure.js';
-import { getBlob, getCatalog, getManifest, getReferrers, getTags } from './pull.js';
+import { getBlob, getCatalog, getManifest, getTags } from './pull.js';
 import {
   appendUpload,
   beginUpload,
@@ -16,13 +16,18 @@ import {
   getUpload,
   putManifest,
 } from './push.js';
+import { getReferrers } from './referrers.js';
 import { parseAddress, type RegistryAddress } from './route.js';
 import { getToken } from './token.js';
+import type { UploadSlots } from './upload-slots.js';
 
 /** What the registry's face is made of. */
 export interface RegistryFace extends Gate {
   readonly registry: Registry;
   readonly transfers: Transfers;
+  readonly slots: UploadSlots;
+  /** How long a client that pushes may send nothing, in milliseconds; by default a minute. */
+  readonly silenceMs?: number;
 }
 
 type Handlers = Readonly<Record<string, () => Promise<void>>>;
@@ -35,7 +40,7 @@ function handlersAt(
   face: RegistryFace,
   caller: Caller,
 ): Handlers {
-  const { registry, access } = face;
+  const { registry, access, slots } = face;
   const mayRead = access.openReads ? undefined : (name: RepositoryName) => access.mayRead(caller, name);
   switch (address.kind) {
     case 'base':
@@ -60,15 +65,29 @@ function handlersAt(
         DELETE: () => deleteManifest(res, address, face),
       };
     case 'uploads':
-      return { POST: () => beginUpload(req, res, address, face, mayRead) };
+      return {
+        POST: () => {
+          const begin = () => beginUpload(req, res, address, face, mayRead);
+          return address.query.has('digest') ? slots.during(req, begin) : begin();
+        },
+      };
     case 'upload':
       return {
         GET: () => getUpload(res, address, registry),
-        PATCH: () => appendUpload(req, res, address, registry),
-        PUT: () => finishUpload(req, res, address, face),
+        PATCH: () => slots.during(req, () => appendUpload(req, res, address, registry)),
+        PUT: () => slots.during(req, () => finishUpload(req, res, address, face)),
         DELETE: () => cancelUpload(res, address, registry),
       };
   }
+}
+
+/** A push itself may take as long as it takes. */
+const SILENCE_MS = 60_000;
+
+/** Cuts a client that sends nothing for too long, until all has come: what is then done with it may take longer. */
+function watchBody(req: IncomingMessage, silenceMs: number): void {
+  req.setTimeout(silenceMs);
+  req.once('end', () => req.setTimeout(0));
 }
 
 function reads(handle: () => Promise<void>): Handlers {
@@ -88,6 +107,7 @@ async function answer(req: IncomingMessage, res: ServerResponse, face: RegistryF
   const address = parseAddress(req.url ?? '');
   if (address === undefined) throw new DepotError('NOT_FOUND', 'nothing of a registry has this address');
   const caller = await admit(req, res, address, face);
+  if (req.method !== 'GET' && req.method !== 'HEAD') watchBody(req, face.silenceMs ?? SILENCE_MS);
   const handlers = handlersAt(address, req, res, face, caller);
   const handle = handlers[req.method ?? ''];
   if (handle !== undefined) return handle();

@@ -30,7 +30,13 @@ export function pageOf<T extends string>(all: readonly T[], path: string, query:
   return { items, link: `<${path}?${next}>; rel="next"` };
 }
 
-function parseCount(text: string | null): number {
+/**
+ * Reads how many items a client wants at most.
+ *
+ * @param text - of `n`; `null` if it did not say
+ * @throws DepotError `PAGINATION_NUMBER_INVALID`
+ */
+export function parseCount(text: string | null): number {
   if (text === null) return MOST_ITEMS;
   if (/^\d{1,9}$/.test(text)) return Math.min(Number(text), MOST_ITEMS);
   throw new DepotError('PAGINATION_NUMBER_INVALID', 'n: expected a whole number', { n: text.slice(0, 50) });

@@ -13,9 +13,11 @@ import {
   type StoredContent,
 } from '../../index.js';
 import { multipartBody } from '../multipart.js';
-import { contentRange, planRanges, type RangePlan } from '../ranges.js';
+import { contentRange, type RangePlan } from '../ranges.js';
 import type { BodyPart, Transfers } from '../transfers.js';
+import { commonImageFor } from './accept.js';
 import { answerBytes, answerEmpty, answerJson, setHeaders } from './answer.js';
+import { planBlobRanges } from './blob-ranges.js';
 import { pageOf } from './page.js';
 import { sendChecking } from './send-checking.js';
 
@@ -27,7 +29,10 @@ export interface PullOptions {
   readonly transfers: Transfers;
 }
 
-/** A GET or HEAD for a manifest: its exact bytes, under its own type whatever the client prefers. */
+/**
+ * A GET or HEAD for a manifest: its exact bytes, under its own type whatever the client prefers. Only who asks for a tag and
+ * could not read the index that it is gets the image for the most common machine.
+ */
 export async function getManifest(
   req: IncomingMessage,
   res: ServerResponse,
@@ -39,13 +44,16 @@ export async function getManifest(
   if (req.method === 'HEAD' && reference.digest !== undefined) {
     await registry.manifests.lease(repository, reference.digest);
   }
-  const found = await registry.manifests.find(repository, reference);
-  if (found === undefined) {
+  const stored = await registry.manifests.find(repository, reference);
+  if (stored === undefined) {
     throw new DepotError('MANIFEST_UNKNOWN', 'the repository has no such manifest', {
       name: repository,
       reference: address.reference,
     });
   }
+  const instead =
+    reference.tag === undefined ? undefined : commonImageFor(req.headers.accept, stored.manifest);
+  const found = (instead && (await registry.manifests.find(repository, { digest: instead }))) ?? stored;
   const headers = { ...identity(found.digest), 'Content-Type': found.manifest.mediaType };
   if (isKnown(req, found.digest)) answerEmpty(res, 304, identity(found.digest));
   else answerBytes(res, 200, found.bytes, headers);
@@ -69,7 +77,7 @@ export async function getBlob(
   setHeaders(res, identity(digest));
   res.setHeader('Accept-Ranges', 'bytes');
   res.setHeader('Content-Type', BYTES);
-  const plan = req.method === 'HEAD' ? 'whole' : planRanges(req.headers.range, found.stats.size);
+  const plan = req.method === 'HEAD' ? 'whole' : planBlobRanges(req.headers.range, found.stats.size);
   if (plan === 'unsatisfiable') return answerUnsatisfiable(res, found.stats.size);
   await sendBlob(res, found, plan, options);
 }
@@ -147,25 +155,6 @@ export async function getTags(
   }
   const { items, link } = pageOf(tags, `/v2/${repository}/tags/list`, query);
   answerJson(res, 200, { name: repository, tags: items }, link === undefined ? {} : { Link: link });
-}
-
-/** The manifests that speak of a digest, which need not be here. */
-export async function getReferrers(
-  res: ServerResponse,
-  address: { readonly name: string; readonly digest: string },
-  query: URLSearchParams,
-  registry: Registry,
-): Promise<void> {
-  const all = await registry.referrers.list(parseRepositoryName(address.name), parseDigest(address.digest));
-  const wanted = query.get('artifactType');
-  const manifests = wanted === null ? all : all.filter(({ artifactType }) => artifactType === wanted);
-  const mediaType = 'application/vnd.oci.image.index.v1+json';
-  answerJson(
-    res,
-    200,
-    { schemaVersion: 2, mediaType, manifests },
-    { 'Content-Type': mediaType, ...(wanted !== null && { 'OCI-Filters-Applied': 'artifactType' }) },
-  );
 }
 
 function identity(digest: Digest): Record<string, string> {

@@ -16,7 +16,7 @@ import {
   type UploadPart,
 } from '../../index.js';
 import { answerEmpty, setHeaders } from './answer.js';
-import { bodyOf, promisedBytes } from './body.js';
+import { bodyOf, exactly, promisedBytes, readSmallBody } from './body.js';
 import { causeOf } from './cause.js';
 
 const BYTES = 'application/octet-stream';
@@ -174,8 +174,9 @@ async function orOutOfOrder<T>(
 /** What a request sends, and where it says that belongs. */
 function partOf(req: IncomingMessage, res: ServerResponse): UploadPart {
   const field = req.headers['content-range'];
+  const body = bodyOf(req, res);
   const bytes = promisedBytes(req);
-  if (field === undefined) return { body: bodyOf(req, res), bytes };
+  if (field === undefined) return { body, bytes };
   const [, first, last] = /^(?:bytes )?(\d+)-(\d+)(?:\/.*)?$/.exec(field) ?? [];
   if (first === undefined) {
     throw new DepotError('SIZE_INVALID', 'Content-Range: expected first-last', { 'Content-Range': field });
@@ -184,7 +185,7 @@ function partOf(req: IncomingMessage, res: ServerResponse): UploadPart {
   if (length < 1 || (bytes !== undefined && bytes !== length)) {
     throw new DepotError('SIZE_INVALID', `Content-Range is of ${length} bytes, Content-Length is ${bytes}`);
   }
-  return { body: bodyOf(req, res), bytes, start: Number(first) };
+  return { body: bytes === undefined ? exactly(body, length) : body, bytes, start: Number(first) };
 }
 
 /** PUT of a manifest, by tag or digest. */
@@ -198,7 +199,7 @@ export async function putManifest(
   const reference = parseReference(address.reference);
   const tags = reference.digest === undefined ? [] : address.query.getAll('tag').map(parseTag);
   const precondition = preconditionOf(req.headers['if-match'], req.headers['if-none-match']);
-  const bytes = await readManifest(bodyOf(req, res));
+  const bytes = await readSmallBody(req, res, MAX_MANIFEST_BYTES);
   const contentType = req.headers['content-type'];
   const { digest, manifest } = await registry.manifests.put(repository, reference, {
     bytes,
@@ -222,19 +223,6 @@ export async function putManifest(
     Location: `/v2/${repository}/manifests/${digest}`,
     'Docker-Content-Digest': digest,
   });
-}
-
-async function readManifest(body: AsyncIterable<Uint8Array>): Promise<Buffer> {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of body) {
-    bytes += chunk.length;
-    if (bytes <= MAX_MANIFEST_BYTES) chunks.push(chunk);
-  }
-  if (bytes > MAX_MANIFEST_BYTES) {
-    throw new DepotError('MANIFEST_TOO_LARGE', `a manifest may have ${MAX_MANIFEST_BYTES} bytes`, { bytes });
-  }
-  return Buffer.concat(chunks);
 }
 
 /** DELETE of a tag, or of a manifest with all its tags. */

@@ -1,4 +1,5 @@
 /** What a request under `/v2/` is about. OCI distribution specification, "Endpoints". */
+import { DepotError } from '../../index.js';
 
 /** The kinds of things that have an address. */
 type Target =
@@ -33,11 +34,12 @@ export function isRegistryUrl(url: string): boolean {
  * Reads an address; `undefined` if nothing could ever be there.
  *
  * @param url - as the client sent it, for which {@link isRegistryUrl} is true
+ * @throws DepotError `NAME_INVALID`: it cannot be decoded
  */
 export function parseAddress(url: string): RegistryAddress | undefined {
   const start = url.indexOf('?');
   const path = decode(start === -1 ? url : url.slice(0, start));
-  const target = path === undefined ? undefined : targetOf(path);
+  const target = targetOf(path);
   return target && { ...target, query: new URLSearchParams(start === -1 ? '' : url.slice(start)) };
 }
 
@@ -53,10 +55,10 @@ function targetOf(path: string): Target | undefined {
   return undefined;
 }
 
-function decode(path: string): string | undefined {
+function decode(path: string): string {
   try {
     return decodeURIComponent(path);
   } catch {
-    return undefined;
+    throw new DepotError('NAME_INVALID', 'expected UTF-8, percent-encoded');
   }
 }
