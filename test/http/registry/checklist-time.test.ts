@@ -21,7 +21,7 @@ let port: number;
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'bootdepot-slow-push-'));
   const face = {
-    registry: await openRegistry({ dir: folder, onDamage: () => undefined, allowSparse: false }),
+    registry: await openRegistry({ dir: folder, onDamage: () => undefined, freeSpace: 0 }),
     transfers: createTransfers(),
     logger: pino({ level: 'silent' }),
     access: { write: 'loopback', delete: false } as const,
