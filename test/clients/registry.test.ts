@@ -120,6 +120,48 @@ describeWith(['skopeo'], 'skopeo', () => {
     ]);
   });
 
+  test('copies every tag of a repository, into a folder and back', async () => {
+    await serve();
+    layoutOf(join(folder, 'in'));
+    const remote = `127.0.0.1:${depot?.port}/lab/synced`;
+    const copy = [
+      'copy',
+      '--all',
+      '--preserve-digests',
+      '--dest-tls-verify=false',
+      `oci:${join(folder, 'in')}`,
+    ];
+    for (const tag of ['v1', 'v2']) skopeo(...copy, `docker://${remote}:${tag}`);
+    const sync = ['sync', '--all', '--preserve-digests', '--src-tls-verify=false', '--dest-tls-verify=false'];
+    skopeo(...sync, '--src', 'docker', '--dest', 'dir', remote, join(folder, 'out'));
+    skopeo(
+      ...sync,
+      '--src',
+      'dir',
+      '--dest',
+      'docker',
+      join(folder, 'out'),
+      `127.0.0.1:${depot?.port}/again`,
+    );
+    const raw = (name: string) => skopeo('inspect', '--raw', '--tls-verify=false', `docker://${name}`);
+    for (const tag of ['v1', 'v2']) {
+      expect(raw(`127.0.0.1:${depot?.port}/again/synced:${tag}`)).toBe(raw(`${remote}:${tag}`));
+    }
+  });
+
+  test.each(['v2s2', 'oci'])('pulls as %s what was pushed as the other', async (format) => {
+    await serve();
+    layoutOf(join(folder, 'in'));
+    const remote = `docker://127.0.0.1:${depot?.port}/lab/other:${format}`;
+    const pushed = ['--override-arch', 'arm64', '--format', format === 'oci' ? 'v2s2' : 'oci'];
+    skopeo('copy', ...pushed, '--dest-tls-verify=false', `oci:${join(folder, 'in')}`, remote);
+    skopeo('copy', '--src-tls-verify=false', '--format', format, remote, `dir:${join(folder, 'out')}`);
+    const { mediaType, layers } = JSON.parse(readFileSync(join(folder, 'out/manifest.json'), 'utf8'));
+    expect(mediaType).toContain(format === 'oci' ? 'oci.image.manifest' : 'docker.distribution.manifest.v2');
+    const layer = readFileSync(join(folder, 'out', layers[0].digest.slice(7)));
+    expect(digestOf(layer)).toBe(layers[0].digest);
+  });
+
   test.each(['v2s2', 'oci'])('pushes one image as %s', async (format) => {
     await serve();
     layoutOf(join(folder, 'in'));
@@ -241,6 +283,32 @@ describeWith(['docker-registry'], 'the reference registry on the same folder', (
     const { tags } = JSON.parse(await (await client.get('lab/moved/tags/list')).text());
     expect(tags).toEqual(['now']);
   }
+
+  test('leaves SHA-512 names that we serve, and that it serves after us', async () => {
+    const bytes = Buffer.from('by SHA-512');
+    const digest = digestOf(bytes, 'sha512');
+    const path = `lab/names/blobs/${digest}`;
+    const client = await serveReference();
+    expect((await client.pushBlob('lab/names', bytes, digest)).status).toBe(201);
+    await stopAll();
+    const link = join(
+      folder,
+      'd/registry/docker/registry/v2/repositories/lab/names/_layers/sha512',
+      digest.slice(7),
+      'link',
+    );
+    expect(readFileSync(link, 'latin1')).toBe(digestOf(bytes));
+    const ours = await (await serve()).get(path);
+    expect([ours.status, ours.headers.get('docker-content-digest')]).toEqual([200, digest]);
+    expect(await ours.text()).toBe(bytes.toString());
+    await stopAll();
+    expect(readFileSync(link, 'latin1')).toBe(digest);
+    const theirs = await serveReference();
+    expect(await (await theirs.get(path)).text()).toBe(bytes.toString());
+    const mounted = await theirs.ask('POST', `lab/mounted/blobs/uploads/?mount=${digest}&from=lab/names`);
+    expect(mounted.status).toBe(201);
+    expect(await (await theirs.get(`lab/mounted/blobs/${digest}`)).text()).toBe(bytes.toString());
+  }, 60_000);
 
   test('finds nothing to collect of what we keep', async () => {
     const client = await serve();
