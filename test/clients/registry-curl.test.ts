@@ -1,6 +1,6 @@
 /** curl against the registry: uploads in chunks, uploads that were cut, and blobs beyond 4 GiB. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, openSync, rmSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,6 +11,9 @@ import { type RunningDepot, startDepot } from '../fixtures/running-depot.js';
 import { describeWith } from './programs.js';
 
 const GIB = 1024 ** 3;
+
+/** Of 5 GiB of nothing with the marks in it; the server reads it all before it gives out a range. */
+const LARGE = '285e906711fce6bb1715a073ae10bc7441844671cd5f2ba3cefb8aeb47cea349';
 
 describeWith(['curl'], 'curl pushes and pulls blobs', () => {
   const folder = mkdtempSync(join(tmpdir(), 'bootdepot-registry-curl-'));
@@ -92,21 +95,18 @@ describeWith(['curl'], 'curl pushes and pulls blobs', () => {
     execFileSync('cmp', [layer, join(folder, 'back')]);
   });
 
-  // The file is laid into the folder: a push would write, sync and hash 5 GiB for what the ranges alone can show.
+  // The file is laid into the folder: a push would write and sync 5 GiB for what the ranges alone can show.
   test('of 5 GiB by ranges beyond 4 GiB', async () => {
-    const marks = [0, 4 * GIB - 3, 4 * GIB + 7, 5 * GIB - 6].map((at) => ({ at, text: `at ${at % 97}` }));
+    const marks = [0, 4 * GIB - 3, 4 * GIB + 7, 5 * GIB - 6].map((at) => ({
+      at,
+      text: `at ${at % 97}`.padEnd(6),
+    }));
     const sparse = join(folder, 'sparse');
     writeFileSync(sparse, '');
     truncateSync(sparse, 5 * GIB);
     const file = openSync(sparse, 'r+');
     for (const { at, text } of marks) writeSync(file, text, at);
-    const hash = createHash('sha256');
-    for await (const chunk of (await import('node:fs')).createReadStream(sparse, {
-      highWaterMark: 1024 * 1024,
-    })) {
-      hash.update(chunk);
-    }
-    const hex = hash.digest('hex');
+    const hex = LARGE;
     const digest = `sha256:${hex}`;
     const root = join(folder, 'd/registry/docker/registry/v2');
     const data = join(root, 'blobs/sha256', hex.slice(0, 2), hex, 'data');
@@ -119,8 +119,7 @@ describeWith(['curl'], 'curl pushes and pulls blobs', () => {
     for (const { at, text } of marks) {
       expect(curl('-r', `${at}-${at + text.length - 1}`, url)).toBe(text);
     }
-    const [last] = marks.slice(-1);
-    expect(curl('-r', '-6', url).startsWith(last?.text ?? 'none')).toBe(true);
+    expect(curl('-r', '-6', url)).toBe(marks.at(-1)?.text);
     rmSync(data);
-  }, 60_000);
+  }, 120_000);
 });

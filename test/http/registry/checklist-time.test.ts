@@ -9,7 +9,7 @@ import { pino } from 'pino';
 import { createRegistryHandler } from '../../../server/http/registry/handler.js';
 import { UploadSlots } from '../../../server/http/registry/upload-slots.js';
 import { createTransfers } from '../../../server/http/transfers.js';
-import { openRegistry } from '../../../server/index.js';
+import { Access, loadConfig, openRegistry } from '../../../server/index.js';
 import { digestOf, RegistryClient } from '../../fixtures/registry-client.js';
 
 const SILENCE_MS = 500;
@@ -20,11 +20,14 @@ let server: Server;
 let port: number;
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'bootdepot-slow-push-'));
+  const { config } = await loadConfig({ env: {}, flags: [] });
   const face = {
     registry: await openRegistry({ dir: folder, onDamage: () => undefined, freeSpace: 0 }),
     transfers: createTransfers(),
     logger: pino({ level: 'silent' }),
-    access: { write: 'loopback', delete: false } as const,
+    access: await Access.open(config.registry, () => undefined),
+    deletes: false,
+    publicUrl: undefined,
     slots: new UploadSlots(4, 4),
     silenceMs: SILENCE_MS,
   };
