@@ -2,9 +2,13 @@
  * The requirements of the OCI distribution specification, and of what Docker's clients need beside it, against a running
  * depot: data sets by operations, in an order that is drawn. `CONFORMANCE_SEED` repeats one.
  */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type LiveDepot, startLiveDepot } from '../fixtures/live-depot.js';
 import { digestOf } from '../fixtures/registry-client.js';
+import { basic, writeUsers } from '../fixtures/users.js';
 import { newBlob, PUSHES, STEPS } from './blob-steps.js';
 import { type Algorithm, dataSets } from './data-sets.js';
 import { deleteSet, pullSet, pushSet, refuseSparse } from './manifest-steps.js';
@@ -13,21 +17,48 @@ import { RegistryUnderTest } from './registry-under-test.js';
 import { Table } from './table.js';
 
 const NAME = 'conformance/one';
-const ALGORITHMS: readonly Algorithm[] = ['sha256', 'sha512'];
 const SEED = chooseSeed();
 
-describe.each([
-  ['as it is, with deletion on', {}],
-  ['with sparse manifests allowed', { 'registry.allowSparse': true }],
-])('a registry %s', (title, settings) => {
+const USERS = mkdtempSync(join(tmpdir(), 'bootdepot-conformance-'));
+afterAll(() => rmSync(USERS, { recursive: true }));
+const users = join(USERS, 'users.htpasswd');
+writeUsers(users, { pusher: 'secret' });
+
+/** Another set of rules, and how much of it all is asked under them. */
+interface Variant {
+  readonly title: string;
+  readonly settings: Readonly<Record<string, unknown>>;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly algorithms: readonly Algorithm[];
+  /** Whether data sets that refer to what is nowhere are taken; then they alone are pushed, and no other blobs. */
+  readonly sparse: boolean;
+}
+
+const VARIANTS: readonly Variant[] = [
+  { title: 'as it is, with deletion on', settings: {}, algorithms: ['sha256', 'sha512'], sparse: false },
+  {
+    title: 'with sparse manifests allowed',
+    settings: { 'registry.allowSparse': true },
+    algorithms: ['sha256', 'sha512'],
+    sparse: true,
+  },
+  {
+    title: 'that knows its users, asked from afar',
+    settings: { 'registry.write': 'users', 'registry.users': users },
+    headers: { ...basic('pusher', 'secret'), 'X-Forwarded-For': '192.0.2.1' },
+    algorithms: ['sha256'],
+    sparse: false,
+  },
+];
+
+describe.each(VARIANTS)('a registry $title', ({ title, settings, headers, algorithms, sparse }) => {
   const random = randomFrom(SEED);
   const table = new Table(`\nconformance of a registry ${title}; CONFORMANCE_SEED=${SEED}`);
-  const takesSparse = 'registry.allowSparse' in settings;
   let depot: LiveDepot;
   let registry: RegistryUnderTest;
   beforeAll(async () => {
     depot = await startLiveDepot({ settings: { 'registry.delete': true, ...settings } });
-    registry = new RegistryUnderTest(depot.port, table);
+    registry = new RegistryUnderTest(depot.port, table, headers);
   });
   afterAll(async () => {
     await depot.remove();
@@ -47,7 +78,7 @@ describe.each([
   });
 
   // What is allowed of manifests changes nothing for blobs, and for the other sets.
-  const blobs = (takesSparse ? [] : ALGORITHMS).flatMap((algorithm) => [
+  const blobs = (sparse ? [] : algorithms).flatMap((algorithm) => [
     ...Object.entries(STEPS).map(([step, run]) => ({
       step: `${step}, ${algorithm}`,
       run,
@@ -69,10 +100,10 @@ describe.each([
       if (status === 200) await registry.expectDeleted('blob: DELETE', path);
     });
 
-  const sets = ALGORITHMS.flatMap(dataSets).filter(({ sparse }) => sparse || !takesSparse);
+  const sets = algorithms.flatMap(dataSets).filter((set) => set.sparse || !sparse);
   test.each(shuffled(sets, random))('data set: $name', async (set) => {
     const run = { registry, name: NAME, random };
-    if (set.sparse && !takesSparse) {
+    if (set.sparse && !sparse) {
       await refuseSparse(run, set);
       return;
     }

@@ -1,4 +1,4 @@
-/** What old clients can read: rkt's docker2aci and dockers of before 2017 know images, and no lists of them. */
+/** What old clients can read: rkt's docker2aci and others know images, and no lists of them. */
 import { bareType, type Digest, isIndexType, isManifestType, type Manifest } from '../../index.js';
 
 /**
