@@ -16,7 +16,7 @@ interface ScrubFlags extends RegistryFlags {
 
 const HELP = `
 Findings: damaged (bytes that do not match their digest), missing (content that a manifest needs and that is not here),
-unlinked, broken-link, broken-tag, broken-folder. With --repair damaged content is put aside, so that nobody gets it and the
+unreadable (a manifest of a kind that is not kept), unlinked, broken-link, broken-tag, broken-folder. With --repair damaged content is put aside, so that nobody gets it and the
 next push brings it back; links, tags and folders are made again where it is clear what they were.
 A scrub that was interrupted is gone on with by the next one. Exit status 1 if something is wrong and was not repaired.
 

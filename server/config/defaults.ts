@@ -35,7 +35,7 @@ export const CONFIG_DEFAULTS = {
     drain: '30s',
     freeSpace: '64MiB',
     uploads: 64,
-    uploadsPerClient: 16,
+    uploadsPerClient: 32,
   },
 } as const satisfies DeepReadonly<z.input<typeof CONFIG_SCHEMA>>;
 

@@ -1,6 +1,7 @@
 /** What of one repository nothing refers to any more. Nothing is removed here. */
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { DepotError } from '../../errors.js';
 import type { Digest } from '../../oci/digest.js';
 import type { Manifest } from '../../oci/manifest.js';
 import type { RepositoryName } from '../../oci/reference.js';
@@ -41,8 +42,8 @@ export async function planRepository(
   const revisions = await listLinks(layout.revisions(repository));
   const holds = new Map<Digest, Holds>();
   for (const digest of revisions) {
-    const found = await registry.manifests.find(repository, { digest });
-    if (found !== undefined) holds.set(digest, holdsOf(found.manifest));
+    const manifest = await readManifest(registry, repository, digest);
+    if (manifest !== undefined) holds.set(digest, holdsOf(manifest));
   }
   const unreadable = revisions.filter((digest) => !holds.has(digest));
   const kept =
@@ -56,6 +57,20 @@ export async function planRepository(
     layers: unreadable.length > 0 ? [] : layers.filter((digest) => !needed.has(digest)),
     unreadable,
   };
+}
+
+/** One of a kind that is not kept any more, as an old folder of the reference may hold, is as good as unreadable. */
+async function readManifest(
+  { manifests }: Registry,
+  repository: RepositoryName,
+  digest: Digest,
+): Promise<Manifest | undefined> {
+  try {
+    return (await manifests.find(repository, { digest }))?.manifest;
+  } catch (error) {
+    if (error instanceof DepotError && error.code === 'MANIFEST_INVALID') return undefined;
+    throw error;
+  }
 }
 
 function holdsOf({ config, layers, manifests, subject }: Manifest): Holds {

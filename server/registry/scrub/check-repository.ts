@@ -2,6 +2,7 @@
 import { access } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { makeDurableFolder } from '../../disk/folders.js';
+import { DepotError } from '../../errors.js';
 import type { Digest } from '../../oci/digest.js';
 import { blobsOf, type Manifest } from '../../oci/manifest.js';
 import type { RepositoryName, Tag } from '../../oci/reference.js';
@@ -70,8 +71,9 @@ class Visit {
       const link = layout.revisionLink(this.#repository, digest);
       if ((await readLink(link)) === undefined) await this.#mendLink(link, digest);
       if (this.#check.damaged.has(digest)) continue;
-      const found = await manifests.find(this.#repository, { digest });
-      if (found !== undefined) await this.#parts(digest, found.manifest);
+      const found = await manifests.find(this.#repository, { digest }).catch(unreadable);
+      if (found === 'unreadable') await this.#report('unreadable', digest, async () => false);
+      else if (found !== undefined) await this.#parts(digest, found.manifest);
       else if (await isThere(link)) await this.#bringBack(digest);
     }
   }
@@ -158,4 +160,9 @@ async function isThere(path: string): Promise<boolean> {
     () => true,
     () => false,
   );
+}
+
+function unreadable(error: unknown): 'unreadable' {
+  if (error instanceof DepotError && error.code === 'MANIFEST_INVALID') return 'unreadable';
+  throw error;
 }

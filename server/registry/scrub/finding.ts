@@ -4,12 +4,20 @@ import type { RepositoryName } from '../../oci/reference.js';
 /**
  * - `damaged`: bytes that do not match their digest
  * - `missing`: content that a link or a manifest needs and that is not here
+ * - `unreadable`: a manifest of a kind that is not kept, such as Docker's schema 1; nobody can pull it from here
  * - `unlinked`: content that a manifest needs and that is here, but is not linked in its repository
  * - `broken-link`: a link file that holds no digest, as a crash of the reference leaves it
  * - `broken-tag`: a tag that leads to no manifest
  * - `broken-folder`: a repository without one of the folders by which the reference knows it
  */
-export type FindingKind = 'damaged' | 'missing' | 'unlinked' | 'broken-link' | 'broken-tag' | 'broken-folder';
+export type FindingKind =
+  | 'damaged'
+  | 'missing'
+  | 'unreadable'
+  | 'unlinked'
+  | 'broken-link'
+  | 'broken-tag'
+  | 'broken-folder';
 
 /** One thing that is wrong. */
 export interface Finding {

@@ -1,7 +1,7 @@
 /** What a scrub sees, and what it mends. */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -156,6 +156,15 @@ test('a repository without its folder of layers gets it back: without it the ref
   await rm(registry.layout.layers(other), { recursive: true });
   expect(await scrubbed({ repair: true })).toEqual([['broken-folder', '_layers', true]]);
   expect(existsSync(registry.layout.layers(other))).toBe(true);
+});
+
+test('a manifest that nobody can pull any more is told of', async () => {
+  const old = Buffer.from(JSON.stringify({ schemaVersion: 1, fsLayers: [] }));
+  await pushBlob(old);
+  const link = registry.layout.revisionLink(NAME, sha256(old));
+  await mkdir(dirname(link), { recursive: true });
+  await writeFile(link, sha256(old));
+  expect(await scrubbed({ repair: true })).toEqual([['unreadable', sha256(old), false]]);
 });
 
 test('a scrub that is broken off is gone on with', async () => {
