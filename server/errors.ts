@@ -55,6 +55,8 @@ const OUTCOMES = {
   SIZE_INVALID: { status: 400, text: 'bad request', exit: 1, oci: 'SIZE_INVALID' },
   TAG_INVALID: { status: 400, text: 'bad request', exit: 2, oci: 'TAG_INVALID' },
   TOO_MANY_REQUESTS: { status: 429, text: 'too many requests', exit: 1, oci: 'TOOMANYREQUESTS' },
+  UPSTREAM_FAILED: { status: 502, text: 'bad gateway', exit: 1, oci: 'UPSTREAM_FAILED' },
+  UPSTREAM_TIMEOUT: { status: 504, text: 'gateway timeout', exit: 1, oci: 'UPSTREAM_TIMEOUT' },
   USAGE: { status: 400, text: 'bad request', exit: 2 },
 } as const satisfies Record<string, Outcome>;
 

@@ -67,6 +67,10 @@ export { preconditionOf } from './registry/precondition.js';
 export type { Finding } from './registry/scrub/finding.js';
 export type { ScrubReport } from './registry/scrub/scrub.js';
 export type { UploadPart } from './registry/uploads.js';
+export type { ColdBlob } from './registry/upstream/fill.js';
+export { PullThrough } from './registry/upstream/pull-through.js';
+export type { PulledBlob } from './registry/upstream/pulled-blobs.js';
+export type { Timing } from './registry/upstream/timing.js';
 
 export const collectGarbage = onFirstCall(
   async () => (await import('./registry/gc/collect.js')).collectGarbage,

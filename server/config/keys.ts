@@ -5,7 +5,7 @@ import { CONFIG_DEFAULTS } from './defaults.js';
 import { CONFIG_SCHEMA } from './schema.js';
 
 /** How the text of an environment variable becomes a value. */
-export type KeyKind = 'text' | 'flag' | 'number' | 'list';
+export type KeyKind = 'text' | 'flag' | 'number' | 'list' | 'map';
 
 /** One key that takes a value. */
 export interface ConfigKey {
@@ -56,6 +56,7 @@ function kindOf(schema: unknown): KeyKind {
   if (schema instanceof z.ZodOptional) return kindOf(schema.unwrap());
   if (schema instanceof z.ZodBoolean) return 'flag';
   if (schema instanceof z.ZodNumber) return 'number';
+  if (schema instanceof z.ZodRecord) return 'map';
   return schema instanceof z.ZodArray ? 'list' : 'text';
 }
 

@@ -110,6 +110,38 @@ function haveNames(receivers: readonly { readonly name: string }[]): boolean {
   return new Set(receivers.map(({ name }) => name)).size === receivers.length;
 }
 
+/** An upstream's name is what clients write before the first slash, and the name of a folder. */
+const UPSTREAM_NAME = /^[a-z0-9]+(?:(?:\.|-+)[a-z0-9]+)*(?::\d{1,5})?$/;
+
+const upstreamUrl = () =>
+  parsed(parsePublicUrl, 'an address such as https://quay.io, without a name or password in it');
+
+const upstream = () =>
+  z.strictObject(
+    {
+      url: upstreamUrl().optional(),
+      username: path('a name').optional(),
+      passwordFile: path('a file').optional(),
+      tokenFile: path('a file').optional(),
+      caFile: path('a PEM file').optional(),
+      mirrors: z.array(upstreamUrl(), { error: 'a list of addresses' }).default([]),
+    },
+    { error: '{ url, username, passwordFile, tokenFile, caFile, mirrors }, each of them optional' },
+  );
+
+const upstreams = () =>
+  z
+    .record(z.string(), upstream(), { error: 'upstreams by name, such as { quay.io: {} }' })
+    .superRefine((all, context) => {
+      for (const [name, { username, passwordFile }] of Object.entries(all)) {
+        const refuse = (message: string) => context.addIssue({ code: 'custom', path: [name], message });
+        if (!UPSTREAM_NAME.test(name)) refuse('the name of a registry such as quay.io or localhost:5001');
+        if ((username === undefined) !== (passwordFile === undefined)) {
+          refuse('username and passwordFile beside each other');
+        }
+      }
+    });
+
 /** The shape of a configuration. Durations become milliseconds, sizes bytes, listeners addresses. */
 export const CONFIG_SCHEMA = z.strictObject({
   listen: z.array(listener(), { error: 'a list of addresses' }).min(1, { error: 'at least one address' }),
@@ -156,6 +188,9 @@ export const CONFIG_SCHEMA = z.strictObject({
     notifications: z
       .array(notification(), { error: 'a list of receivers' })
       .refine(haveNames, { error: 'receivers with names of their own' }),
+    offline: flag(),
+    staleTags: parsed(parseDuration, 'a duration such as 24h or 30d'),
+    upstreams: upstreams(),
   }),
   tls: z.strictObject({
     cert: path('a PEM file').optional(),

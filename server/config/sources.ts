@@ -47,9 +47,9 @@ export function fromFlags(flags: readonly FlagSetting[]): Setting[] {
 
 /**
  * The settings of the environment: every variable that begins with `BOOTDEPOT_`. An empty one counts as absent.
- * Lists are separated by commas, or written as YAML between brackets.
+ * Lists are separated by commas, or written as YAML between brackets; maps are written as YAML between braces.
  *
- * @throws DepotError `CONFIG_INVALID`: an unknown variable, or a list that is no YAML
+ * @throws DepotError `CONFIG_INVALID`: an unknown variable, or a list or map that is no YAML
  */
 export async function fromEnvironment(env: Readonly<NodeJS.ProcessEnv>): Promise<Setting[]> {
   const known = new Map([...CONFIG_KEYS.values()].map((key) => [key.variable, key]));
@@ -74,11 +74,14 @@ async function readValue(key: ConfigKey, text: string): Promise<unknown> {
   if (key.kind === 'flag') return text === 'true' || (text === 'false' ? false : text);
   if (key.kind === 'number') return /^\d+$/.test(text) ? Number(text) : text;
   if (key.kind === 'text') return text;
-  if (!text.startsWith('[') || !text.endsWith(']')) return text.split(',').map((item) => item.trim());
+  if (key.kind === 'list' && !/^\[.*\]$/s.test(text)) return text.split(',').map((item) => item.trim());
   const { parseDocument } = await import('yaml');
   const document = parseDocument(text);
   if (document.errors.length > 0) {
-    throw new DepotError('CONFIG_INVALID', `${key.variable}: expected a list as YAML writes it, got ${text}`);
+    throw new DepotError(
+      'CONFIG_INVALID',
+      `${key.variable}: expected a ${key.kind} as YAML writes it, got ${text}`,
+    );
   }
   return document.toJS();
 }

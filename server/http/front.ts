@@ -11,7 +11,9 @@ import {
   type Notifier,
   openNotifier,
   openRegistry,
+  PullThrough,
   startHousekeeping,
+  type Timing,
 } from '../index.js';
 import { createObserver, observeUnreadable } from './access-log.js';
 import { createApp } from './app.js';
@@ -38,6 +40,10 @@ export interface Depot {
   readonly log: Log;
   /** Where the server signs by itself. */
   readonly signing?: Signing | undefined;
+  /** Where systemd leaves its words and proxies are named; by default the environment of the process. */
+  readonly env?: Readonly<NodeJS.ProcessEnv>;
+  /** How long upstreams may take, where it is to be other than usual. */
+  readonly upstreamTiming?: Partial<Timing>;
 }
 
 /** The parts that all listeners of a depot share. */
@@ -48,10 +54,13 @@ export interface Front {
   readonly transfers: Transfers;
   readonly housekeeping: Housekeeping;
   readonly notifier: Notifier;
+  /** Breaks off what is under way without a client. */
+  end(): Promise<void>;
 }
 
 /** Puts the routes of a depot together. Nothing listens yet. */
-export async function createFront({ config, log, signing }: Depot): Promise<Front> {
+export async function createFront(depot: Depot): Promise<Front> {
+  const { config, log, signing } = depot;
   const { assets, limits } = config;
   const metrics = await createMetrics();
   const connections = createConnections(limits.connections);
@@ -74,9 +83,15 @@ export async function createFront({ config, log, signing }: Depot): Promise<Fron
     logger,
   });
   registry.events.listen(notifier.note);
+  const pullThrough = new PullThrough({
+    registry,
+    config: config.registry,
+    env: depot.env,
+    timing: depot.upstreamTiming,
+  });
   const housekeeping = startHousekeeping(registry, config.registry, logger);
   const answerRegistry = createRegistryHandler({
-    ...{ registry, transfers },
+    ...{ registry, pullThrough, transfers },
     logger: log.logger,
     access,
     deletes: config.registry.delete,
@@ -110,6 +125,7 @@ export async function createFront({ config, log, signing }: Depot): Promise<Fron
   addRegistryMetrics(metrics, registry);
   addHousekeepingMetrics(metrics, housekeeping);
   addNotificationMetrics(metrics, notifier);
+  addUpstreamFigures(metrics, pullThrough);
   const handle: RequestListener = (req, res) => {
     const connection = connections.asked(req.socket);
     const writeDown = observe(req, res);
@@ -122,7 +138,8 @@ export async function createFront({ config, log, signing }: Depot): Promise<Fron
     else if (!hot.answer(req, res)) app(req, res);
   };
   const onUnreadable = observeUnreadable(log, metrics, config.log.requests);
-  return { handle, onUnreadable, connections, transfers, housekeeping, notifier };
+  const end = () => pullThrough.close();
+  return { handle, onUnreadable, connections, transfers, housekeeping, notifier, end };
 }
 
 async function openAccess(config: Config, { logger }: Log): Promise<Access> {
@@ -134,6 +151,17 @@ async function openAccess(config: Config, { logger }: Log): Promise<Access> {
     logger.warn({ listen: overheard }, 'passwords can be read on their way to these listeners: use https');
   }
   return access;
+}
+
+function addUpstreamFigures(metrics: Metrics, { figures }: PullThrough): void {
+  const add = (name: string, help: string, read: () => number) =>
+    metrics.addTotal(`bootdepot_upstream_${name}_total`, help, read);
+  add('hits', 'Manifests and blobs of upstreams that were here.', () => figures.hits);
+  add('misses', 'Manifests and blobs that were fetched from upstreams.', () => figures.misses);
+  add('revalidations', 'Tags that upstreams were asked about.', () => figures.revalidations);
+  add('stale', 'Answers with a copy that the upstream could not confirm.', () => figures.stale);
+  add('errors', 'Failures of upstreams.', () => figures.errors);
+  add('bytes', 'Bytes that came from upstreams.', () => figures.bytes);
 }
 
 function addFigures(

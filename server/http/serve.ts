@@ -8,8 +8,6 @@ import { createNotify } from './systemd-notify.js';
 export interface ServeOptions extends Depot {
   /** Whether nobody chose a listener: sockets of systemd then take the place of the default one. */
   readonly listenByDefault: boolean;
-  /** Where systemd leaves its words; by default the environment of the process. */
-  readonly env?: Readonly<NodeJS.ProcessEnv>;
   /** How often the certificate files are looked at, in milliseconds; by default 5,000. */
   readonly lookEveryMs?: number;
 }
@@ -55,6 +53,7 @@ export async function startDepot(options: ServeOptions): Promise<RunningDepot> {
     async stop() {
       await notify('STOPPING=1');
       const cut = await drain(listeners, front, config.limits.drain);
+      await front.end();
       log.logger.info({ cut }, 'stopped');
       return cut;
     },

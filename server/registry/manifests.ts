@@ -97,6 +97,26 @@ export class Manifests {
     });
   }
 
+  /**
+   * Keeps a manifest whose parts may not be here yet: those of an upstream are fetched when somebody asks for them.
+   *
+   * @param digest - what the bytes were found to match
+   * @throws DepotError `MANIFEST_INVALID`, `DISK_FULL`, `ACCESS_DENIED` (a tag that is set once)
+   */
+  async keep(repository: RepositoryName, digest: Digest, sent: NewManifest): Promise<StoredManifest> {
+    const { layout, space, tags } = this.#parts;
+    const { bytes } = sent;
+    const manifest = parseManifest(bytes, sent.contentType);
+    await space.expect(bytes.length);
+    return this.#turns.run(`${repository}@${digest}`, async () => {
+      await takeLeases(layout, this.#needs(repository, digest, manifest));
+      await this.#keep(digest, bytes);
+      await this.#link(repository, { digest, bytes, manifest });
+      for (const tag of sent.tags) await tags.set(repository, tag, digest, sent.precondition);
+      return { digest, bytes, manifest };
+    });
+  }
+
   /** The links without which a manifest would be broken; and those it gives new weight to. */
   #needs(repository: RepositoryName, digest: Digest, manifest: Manifest): string[] {
     const { layout } = this.#parts;

@@ -18,11 +18,11 @@ export function answerFailure(res: ServerResponse, error: unknown, logger: Logge
   const { req } = res;
   if (res.destroyed || req.socket.destroyed) return;
   const outcome = outcomeOf(error);
-  const told = outcome.status < 500 && !isOfTheSystem(error);
+  const told = (outcome.status < 500 && !isOfTheSystem(error)) || isUpstreamFailure(error);
   const status = outcome.status < 500 && !told ? 500 : outcome.status;
   const id = requestIdOf(req);
   noteFacts(req, { error: codeFor(error) });
-  if (!told) logger.error({ request: id, err: error }, 'a registry request failed');
+  if (!told || status >= 500) logger.error({ request: id, err: error }, 'a registry request failed');
   if (res.headersSent) {
     res.destroy();
     return;
@@ -79,4 +79,9 @@ function isOfTheSystem(error: unknown): boolean {
 function untold(status: number, id: string) {
   const message = UNTOLD.get(status) ?? `internal error, request ${id}`;
   return { code: status === 500 ? 'UNKNOWN' : 'UNAVAILABLE', message, detail: {} };
+}
+
+/** What an upstream did is told: such a sentence names the upstream and a reason, and nothing of ours. */
+function isUpstreamFailure(error: unknown): boolean {
+  return error instanceof DepotError && /^UPSTREAM_/.test(error.code);
 }

@@ -1,10 +1,17 @@
 /** Everything under `/v2/`: the address is read, the right to it is checked, one handler does the work. */
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
-import { type Caller, DepotError, type Registry, type RepositoryName } from '../../index.js';
+import {
+  type Caller,
+  DepotError,
+  type PullThrough,
+  type Registry,
+  type RepositoryName,
+} from '../../index.js';
 import type { Transfers } from '../transfers.js';
 import { admit, type Gate } from './admission.js';
 import { answerJson } from './answer.js';
 import { answerFailure } from './failure.js';
+import { locate } from './namespace.js';
 import { getBlob, getCatalog, getManifest, getTags } from './pull.js';
 import {
   appendUpload,
@@ -24,6 +31,7 @@ import type { UploadSlots } from './upload-slots.js';
 /** What the registry's face is made of. */
 export interface RegistryFace extends Gate {
   readonly registry: Registry;
+  readonly pullThrough: PullThrough;
   readonly transfers: Transfers;
   readonly slots: UploadSlots;
   /** How long a client that pushes may send nothing, in milliseconds; by default a minute. */
@@ -104,8 +112,9 @@ export function createRegistryHandler(face: RegistryFace): RequestListener {
 }
 
 async function answer(req: IncomingMessage, res: ServerResponse, face: RegistryFace): Promise<void> {
-  const address = parseAddress(req.url ?? '');
-  if (address === undefined) throw new DepotError('NOT_FOUND', 'nothing of a registry has this address');
+  const asked = parseAddress(req.url ?? '');
+  if (asked === undefined) throw new DepotError('NOT_FOUND', 'nothing of a registry has this address');
+  const address = await locate(req, res, asked, face.pullThrough);
   const caller = await admit(req, res, address, face);
   if (req.method !== 'GET' && req.method !== 'HEAD') watchBody(req, face.silenceMs ?? SILENCE_MS);
   const handlers = handlersAt(address, req, res, face, caller);

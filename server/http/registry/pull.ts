@@ -5,6 +5,8 @@ import {
   DepotError,
   type Digest,
   openRegularFile,
+  type PulledBlob,
+  type PullThrough,
   parseDigest,
   parseReference,
   parseRepositoryName,
@@ -20,12 +22,14 @@ import { answerBytes, answerEmpty, answerJson, setHeaders } from './answer.js';
 import { planBlobRanges } from './blob-ranges.js';
 import { pageOf } from './page.js';
 import { sendChecking } from './send-checking.js';
+import { sendComing } from './send-coming.js';
 
 const BYTES = 'application/octet-stream';
 
 /** What reading needs. */
 export interface PullOptions {
   readonly registry: Registry;
+  readonly pullThrough: PullThrough;
   readonly transfers: Transfers;
 }
 
@@ -37,23 +41,26 @@ export async function getManifest(
   req: IncomingMessage,
   res: ServerResponse,
   address: { readonly name: string; readonly reference: string },
-  { registry }: PullOptions,
+  { registry, pullThrough }: PullOptions,
 ): Promise<void> {
   const repository = parseRepositoryName(address.name);
   const reference = parseReference(address.reference);
   if (req.method === 'HEAD' && reference.digest !== undefined) {
     await registry.manifests.lease(repository, reference.digest);
   }
-  const stored = await registry.manifests.find(repository, reference);
-  if (stored === undefined) {
+  const pulled = await pullThrough.manifest(repository, reference);
+  if (pulled === undefined) {
     throw new DepotError('MANIFEST_UNKNOWN', 'the repository has no such manifest', {
       name: repository,
       reference: address.reference,
     });
   }
+  const { stored, warning } = pulled;
+  if (warning !== undefined) res.setHeader('Warning', `299 - "${warning}"`);
   const instead =
     reference.tag === undefined ? undefined : commonImageFor(req.headers.accept, stored.manifest);
-  const found = (instead && (await registry.manifests.find(repository, { digest: instead }))) ?? stored;
+  const other = instead && (await pullThrough.manifest(repository, { digest: instead }));
+  const found = other?.stored ?? stored;
   const headers = { ...identity(found.digest), 'Content-Type': found.manifest.mediaType };
   if (isKnown(req, found.digest)) answerEmpty(res, 304, identity(found.digest));
   else answerBytes(res, 200, found.bytes, headers);
@@ -68,18 +75,35 @@ export async function getBlob(
 ): Promise<void> {
   const repository = parseRepositoryName(address.name);
   const digest = parseDigest(address.digest);
-  const { blobs } = options.registry;
-  const found = await (req.method === 'HEAD'
-    ? blobs.findForPush(repository, digest)
-    : blobs.find(repository, digest));
-  if (found === undefined) throw unknownBlob(repository, digest);
+  const { pullThrough, registry } = options;
+  const local = await (req.method === 'HEAD'
+    ? registry.blobs.findForPush(repository, digest)
+    : registry.blobs.find(repository, digest));
+  if (local !== undefined) pullThrough.found(repository);
+  else if (req.method === 'HEAD') return headColdBlob(res, repository, digest, pullThrough);
+  const pulled: PulledBlob | undefined =
+    local === undefined ? await pullThrough.blob(repository, digest) : { here: local };
+  if (pulled === undefined) throw unknownBlob(repository, digest);
   if (isKnown(req, digest)) return answerEmpty(res, 304, identity(digest));
-  setHeaders(res, identity(digest));
-  res.setHeader('Accept-Ranges', 'bytes');
-  res.setHeader('Content-Type', BYTES);
-  const plan = req.method === 'HEAD' ? 'whole' : planBlobRanges(req.headers.range, found.stats.size);
-  if (plan === 'unsatisfiable') return answerUnsatisfiable(res, found.stats.size);
-  await sendBlob(res, found, plan, options);
+  setHeaders(res, blobHeaders(digest));
+  const size = pulled.here === undefined ? pulled.coming.size : pulled.here.stats.size;
+  const plan = req.method === 'HEAD' ? 'whole' : planBlobRanges(req.headers.range, size);
+  if (plan === 'unsatisfiable') return answerUnsatisfiable(res, size);
+  if (pulled.here !== undefined) await sendBlob(res, pulled.here, plan, options);
+  else await sendComing(res, pulled.coming, layOut(res, plan, size));
+}
+
+/** A HEAD for a blob that only an upstream has does not fetch it. */
+async function headColdBlob(
+  res: ServerResponse,
+  repository: RepositoryName,
+  digest: Digest,
+  pullThrough: PullThrough,
+): Promise<void> {
+  const size = await pullThrough.blobSize(repository, digest);
+  if (size === undefined) throw unknownBlob(repository, digest);
+  setHeaders(res, { ...blobHeaders(digest), 'Content-Length': String(size) });
+  res.end();
 }
 
 async function sendBlob(
@@ -159,6 +183,10 @@ export async function getTags(
 
 function identity(digest: Digest): Record<string, string> {
   return { 'Docker-Content-Digest': digest, ETag: `"${digest}"` };
+}
+
+function blobHeaders(digest: Digest): Record<string, string> {
+  return { ...identity(digest), 'Accept-Ranges': 'bytes', 'Content-Type': BYTES };
 }
 
 /** Whether the client has it: content never changes under its digest, so a weak comparison is as good. */

@@ -48,7 +48,7 @@ export async function sendChecking(
 }
 
 /** Waits until the client has taken what was written, or has left. */
-async function drained(res: ServerResponse): Promise<void> {
+export async function drained(res: ServerResponse): Promise<void> {
   if (res.destroyed) return;
   const left = new AbortController();
   const leave = (): void => left.abort();

@@ -1,0 +1,23 @@
+/** Which repository is meant: containerd asks a mirror for `coreos/flannel` and says beside it that it is quay.io's. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { PullThrough } from '../../index.js';
+import type { RegistryAddress } from './route.js';
+
+/**
+ * Puts the name of the repository here in the place of the one that the client used. Only what is read can be another
+ * registry's: what is pushed is pushed to the name in the path.
+ */
+export async function locate(
+  req: IncomingMessage,
+  res: ServerResponse,
+  address: RegistryAddress,
+  pullThrough: PullThrough,
+): Promise<RegistryAddress> {
+  if (req.method !== 'GET' && req.method !== 'HEAD') return address;
+  if (address.kind !== 'blob' && address.kind !== 'manifest') return address;
+  const told = address.query.get('ns') ?? undefined;
+  const namespace = told === req.headers.host ? undefined : told;
+  const { name, namespace: used } = await pullThrough.locate(address.name, namespace);
+  if (used !== undefined) res.setHeader('OCI-Namespace', used);
+  return { ...address, name };
+}
