@@ -233,6 +233,48 @@ describeWith(['skopeo'], 'skopeo where users push', () => {
   });
 });
 
+describeWith(['skopeo'], 'skopeo through an upstream', () => {
+  test('copies an image that only the upstream had, and again when that is gone', async () => {
+    await serve();
+    const upstream = depot;
+    layoutOf(join(folder, 'in'));
+    const source = `docker://127.0.0.1:${upstream?.port}/coreos/multi:v1`;
+    skopeo('copy', '--all', '--dest-tls-verify=false', `oci:${join(folder, 'in')}`, source);
+    const folders = [
+      '--assets',
+      join(folder, 'a'),
+      '--keys',
+      join(folder, 'k'),
+      '--data',
+      join(folder, 'through'),
+    ];
+    depot = await startDepot(folders, {
+      BOOTDEPOT_REGISTRY_UPSTREAMS: `{ quay.io: { url: "${upstream?.url}" } }`,
+    });
+    const remote = `docker://127.0.0.1:${depot.port}/quay.io/coreos/multi:v1`;
+    skopeo(
+      'copy',
+      '--all',
+      '--preserve-digests',
+      '--src-tls-verify=false',
+      remote,
+      `dir:${join(folder, 'one')}`,
+    );
+    await upstream?.stop();
+    skopeo(
+      'copy',
+      '--all',
+      '--preserve-digests',
+      '--src-tls-verify=false',
+      remote,
+      `dir:${join(folder, 'two')}`,
+    );
+    const [one, two] = ['one', 'two'].map((name) => readFileSync(join(folder, name, 'manifest.json')));
+    expect(one?.equals(two ?? Buffer.alloc(0))).toBe(true);
+    expect(JSON.parse(String(one)).manifests).toHaveLength(2);
+  });
+});
+
 describeWith(['docker-registry'], 'the reference registry on the same folder', () => {
   const images = [0, 1, 2].map((index) => imageOf([`layer ${index}`, 'shared layer']));
 

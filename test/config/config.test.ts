@@ -67,6 +67,12 @@ describe('where values come from', () => {
       'assets.cache',
       [{ glob: '*.a', control: 'no-store' }],
     ],
+    [
+      'BOOTDEPOT_REGISTRY_UPSTREAMS',
+      '{ quay.io: {}, "localhost:5001": { url: "http://localhost:5001" } }',
+      'registry.upstreams',
+      { 'quay.io': {}, 'localhost:5001': { url: 'http://localhost:5001' } },
+    ],
   ])('%s=%s is read', async (variable, text, name, value) => {
     const { settings } = await loadConfig({ env: { [variable]: text } });
     expect(settings.get(name)).toEqual({ name, value, origin: variable });

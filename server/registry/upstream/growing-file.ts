@@ -83,14 +83,14 @@ export class GrowingFile {
 
   /** Ends the readers of a file that did not become whole; those of a whole one go on. */
   async end(failure: unknown): Promise<void> {
+    // Moved by now, if all went well; the readers' own handle keeps the bytes.
+    await this.#pending.discard();
+    this.#ended = true;
     if (this.#state === 'growing') {
       this.#state = 'failed';
       this.#failure = failure;
       this.#tell();
     }
-    this.#ended = true;
-    // Moved by now, if all went well; the readers' own handle keeps the bytes.
-    await this.#pending.discard();
     await this.#closeIfIdle();
   }
 
