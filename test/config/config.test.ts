@@ -173,6 +173,20 @@ describe('mistakes are named with where they stand and what was expected', () =>
       ':1: publicUrl: expected an address such as http://depot.example.com:8080, got "depot.lan"',
     ],
     ['publicUrl: http://u:p@depot.lan', ':1: publicUrl: expected an address'],
+    ['registry:\n  upstreams: { quay.io: { user: x } }', ':2: registry.upstreams.quay.io: unknown key user'],
+    [
+      'registry: { upstreams: { q: { url: "ftp://q" } } }',
+      ':1: registry.upstreams.q.url: expected an address such as https://quay.io, without a name',
+    ],
+    [
+      'registry: { upstreams: { "quay.io/coreos": {} } }',
+      ':1: registry.upstreams.quay.io/coreos: expected the name of a registry such as quay.io',
+    ],
+    [
+      'registry: { upstreams: { q: { username: x } } }',
+      ':1: registry.upstreams.q: expected username and passwordFile beside each other',
+    ],
+    ['registry: { upstreams: [quay.io] }', ':1: registry.upstreams: expected upstreams by name'],
     ['tls: {cert: x}', ':1: tls.cert needs tls.key beside it'],
     ['listen: ["https://a:1"]', ':1: listen: https://a:1 needs a certificate: set tls.cert and tls.key'],
   ])('%j', async (yaml, message) => {
