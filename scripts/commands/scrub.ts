@@ -1,6 +1,12 @@
 /** `bootdepot scrub`: reads and checks everything in the registry. */
 import { Command } from 'commander';
-import { DepotError, type Finding, type ScrubReport, scrubRegistry } from '../../server/index.js';
+import {
+  DepotError,
+  type Finding,
+  PullThrough,
+  type ScrubReport,
+  scrubRegistry,
+} from '../../server/index.js';
 import { interruption } from '../interruptible.js';
 import { createDisplay, plainDisplay } from '../progress.js';
 import { openConfiguredRegistry, type RegistryFlags } from '../registry-options.js';
@@ -16,8 +22,9 @@ interface ScrubFlags extends RegistryFlags {
 
 const HELP = `
 Findings: damaged (bytes that do not match their digest), missing (content that a manifest needs and that is not here),
-unreadable (a manifest of a kind that is not kept), unlinked, broken-link, broken-tag, broken-folder. With --repair damaged content is put aside, so that nobody gets it and the
-next push brings it back; links, tags and folders are made again where it is clear what they were.
+unreadable (a manifest of a kind that is not kept), unlinked, broken-link, broken-tag, broken-folder. With --repair damaged
+content is put aside, and brought back by an upstream or the next push; links, tags and folders are made again where it is
+clear what they were.
 A scrub that was interrupted is gone on with by the next one. Exit status 1 if something is wrong and was not repaired.
 
 Examples:
@@ -41,17 +48,19 @@ async function scrub(flags: ScrubFlags): Promise<void> {
   const { registry, config } = await openConfiguredRegistry(flags, [
     { name: 'registry.scrub.speed', flag: '--speed', value: flags.speed },
   ]);
+  const pullThrough = new PullThrough({ registry, config });
   const display = flags.json ? plainDisplay : await createDisplay();
   const stored = await registry.content.total();
   display.start({ files: stored.contents, bytes: stored.bytes });
   const report = await scrubRegistry(registry, {
     ...{ repair: flags.repair === true, speed: config.scrub.speed, signal: interruption() },
-    maySparse: () => false,
+    ...pullThrough.scrubbing,
     onBytes: (bytes) => display.advance(bytes),
     onFinding: (finding) => {
       if (!flags.json) display.line(findingLine(finding));
     },
   }).finally(() => display.end());
+  await pullThrough.close();
   if (report.resumed) say('an interrupted scrub was gone on with: this one read the rest');
   if (flags.json) printJson(report);
   else print(totals(report));

@@ -89,7 +89,7 @@ export async function createFront(depot: Depot): Promise<Front> {
     env: depot.env,
     timing: depot.upstreamTiming,
   });
-  const housekeeping = startHousekeeping(registry, config.registry, logger);
+  const housekeeping = startHousekeeping(registry, config.registry, logger, pullThrough.scrubbing);
   const answerRegistry = createRegistryHandler({
     ...{ registry, pullThrough, transfers },
     logger: log.logger,

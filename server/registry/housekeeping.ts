@@ -4,6 +4,7 @@ import type { Config } from '../config/schema.js';
 import type { Logger } from '../log.js';
 import type { GcReport } from './gc/collect.js';
 import type { Registry } from './open-registry.js';
+import type { SparseCheck } from './scrub/check-repository.js';
 
 /** Work in the background of a server. */
 export interface Housekeeping {
@@ -32,6 +33,7 @@ export function startHousekeeping(
   registry: Registry,
   { gc, scrub }: Config['registry'],
   logger: Logger,
+  sparse: SparseCheck,
 ): Housekeeping {
   const stop = new AbortController();
   const { signal } = stop;
@@ -53,7 +55,7 @@ export function startHousekeeping(
   const check = async () => {
     const { scrub: run } = await import('./scrub/scrub.js');
     const report = await run(registry, {
-      ...{ repair: true, speed: scrub.speed, signal, maySparse: () => false },
+      ...{ repair: true, speed: scrub.speed, signal, ...sparse },
       onBytes: (bytes) => {
         figures.scrubbedBytes += bytes;
       },

@@ -34,6 +34,7 @@ export interface RegistryOptions {
 /** The parts of an open registry. */
 export interface Registry {
   readonly layout: Layout;
+  readonly space: FreeSpace;
   readonly blobs: Blobs;
   readonly catalog: Catalog;
   readonly content: Content;
@@ -69,6 +70,7 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
   const manifests = new Manifests({ layout, content, blobs, tags, referrers, space, allowSparse });
   return {
     layout,
+    space,
     blobs,
     catalog: new Catalog(layout),
     content,

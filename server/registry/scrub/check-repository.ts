@@ -11,15 +11,19 @@ import type { Registry } from '../open-registry.js';
 import { throwAway } from '../trash.js';
 import type { Finding, FindingKind } from './finding.js';
 
-/** How to look at repositories. */
-export interface RepositoryCheck {
-  readonly repair: boolean;
+/** What is known of repositories that are copied from elsewhere as it is needed. */
+export interface SparseCheck {
   /** Brings content back from where the repository comes from; absent where there is no such place. */
   readonly refetch?: ((repository: RepositoryName, digest: Digest) => Promise<boolean>) | undefined;
+  /** Whether manifests of this repository may refer to what was never here: an upstream has it. */
+  readonly maySparse: (repository: RepositoryName) => boolean;
+}
+
+/** How to look at repositories. */
+export interface RepositoryCheck extends SparseCheck {
+  readonly repair: boolean;
   /** Content that is known to be damaged and still in its place: reading it again would put it aside. */
   readonly damaged: ReadonlySet<string>;
-  /** Whether an index of this repository may list what is not here. */
-  readonly maySparse: (repository: RepositoryName) => boolean;
   readonly onFinding: (finding: Finding) => void;
 }
 
@@ -94,6 +98,7 @@ class Visit {
   async #part(digest: Digest, link: string): Promise<void> {
     const { content, layout } = this.#registry;
     const linked = await readLink(link);
+    if (linked === undefined && this.#check.maySparse(this.#repository) && !(await isThere(link))) return;
     if ((await content.find(linked ?? digest)) === undefined) return this.#bringBack(digest);
     // One that holds nothing has a finding of its own.
     if (linked !== undefined || (await isThere(link))) return;

@@ -52,20 +52,29 @@ export class BlobTransfer {
   /**
    * The bytes as they come; {@link size} is known, if ever, when `onStart` is called.
    *
-   * @throws DepotError `BLOB_UNKNOWN`, `UPSTREAM_FAILED`, `UPSTREAM_TIMEOUT`
+   * @throws DepotError `BLOB_UNKNOWN`, `UPSTREAM_FAILED`, `UPSTREAM_TIMEOUT`; whatever `onStart` throws
    */
-  async *chunks(onStart: () => void): AsyncGenerator<Uint8Array> {
+  async *chunks(onStart: () => Promise<void>): AsyncGenerator<Uint8Array> {
     let barren = 0;
     for (let answers = 1; ; answers += 1) {
       const reply = await this.#ask();
       const before = this.#received;
       const skip = this.#takeUp(reply);
-      if (answers === 1) onStart();
+      if (answers === 1) await this.#begin(reply, onStart);
       const failure = yield* this.#bodyOf(reply, skip);
       if (failure === undefined) return;
       barren = this.#received > before ? 0 : barren + 1;
       if (barren === MOST_BARREN || answers === MOST_ANSWERS || this.#order.signal.aborted) throw failure;
       await sleep(this.#order.backoff, undefined, { ref: false });
+    }
+  }
+
+  async #begin(reply: Reply, onStart: () => Promise<void>): Promise<void> {
+    try {
+      await onStart();
+    } catch (error) {
+      reply.drop();
+      throw error;
     }
   }
 

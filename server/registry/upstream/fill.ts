@@ -1,5 +1,6 @@
 /** One blob that is being fetched, once, for all who want it. */
 import { createHash } from 'node:crypto';
+import type { FreeSpace } from '../../disk/free-space.js';
 import { algorithmOf, type Digest, hexOf } from '../../oci/digest.js';
 import type { RepositoryName } from '../../oci/reference.js';
 import type { BlobTransfer } from './blob-transfer.js';
@@ -32,22 +33,34 @@ export interface Fill {
   readonly done: Promise<void>;
 }
 
+/** What is to come. */
+interface Expected {
+  readonly digest: Digest;
+  /** Its name, for messages. */
+  readonly upstream: string;
+  /** Where there must be room for it. */
+  readonly space: FreeSpace;
+}
+
 /**
  * Lets a blob flow into a file, and those who read it have it, all but its end.
  *
  * @param opened - told when the length is known
  * @returns when the bytes are known to be right, and all of them may be read
- * @throws DepotError as `BlobTransfer.chunks`; `UPSTREAM_FAILED`: the bytes are others than the digest's
+ * @throws DepotError as `BlobTransfer.chunks`; `DISK_FULL`; `UPSTREAM_FAILED`: the bytes are others than the digest's
  */
 export async function pour(
   transfer: BlobTransfer,
   file: GrowingFile,
-  { digest, upstream }: { readonly digest: Digest; readonly upstream: string },
+  { digest, upstream, space }: Expected,
   opened: (blob: ColdBlob) => void,
 ): Promise<void> {
   const hash = createHash(algorithmOf(digest));
   const open = (size: number) => opened({ size, read: (start, end) => file.read(start, end) });
-  const start = () => transfer.size !== undefined && transfer.size > 0 && open(transfer.size);
+  const start = async (): Promise<void> => {
+    await space.expect(transfer.size ?? 0);
+    if (transfer.size !== undefined && transfer.size > 0) open(transfer.size);
+  };
   for await (const chunk of transfer.chunks(start)) {
     await file.append(chunk);
     hash.update(chunk);

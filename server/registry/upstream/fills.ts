@@ -1,6 +1,7 @@
 /** All blobs that are being fetched: each of them once. */
 import { setMaxListeners } from 'node:events';
 import { makeDurableFolder } from '../../disk/folders.js';
+import type { FreeSpace } from '../../disk/free-space.js';
 import type { Digest } from '../../oci/digest.js';
 import type { RepositoryName } from '../../oci/reference.js';
 import type { Blobs } from '../blobs.js';
@@ -18,6 +19,7 @@ import { Turns } from './turns.js';
 /** What fetching needs. */
 export interface FillParts {
   readonly layout: Layout;
+  readonly space: FreeSpace;
   readonly content: Content;
   readonly blobs: Blobs;
   readonly tally: Tally;
@@ -78,7 +80,7 @@ export class Fills {
     repositories: ReadonlySet<RepositoryName>,
     opened: (blob: ColdBlob) => void,
   ): Promise<void> {
-    const { layout, content, blobs, tally, timing } = this.#parts;
+    const { layout, space, content, blobs, tally, timing } = this.#parts;
     this.#closing.signal.throwIfAborted();
     await makeDurableFolder(layout.stage);
     const file = await GrowingFile.create(layout.data(digest), layout.stage);
@@ -91,7 +93,7 @@ export class Fills {
     });
     let failure: unknown;
     try {
-      await pour(transfer, file, { digest, upstream: source.name }, opened);
+      await pour(transfer, file, { digest, upstream: source.name, space }, opened);
       await file.sync();
       await content.place(digest, file.path);
       file.movedTo(layout.data(digest));

@@ -5,6 +5,7 @@ import type { Digest } from '../../oci/digest.js';
 import type { Reference, RepositoryName } from '../../oci/reference.js';
 import { readLink } from '../links.js';
 import type { Registry } from '../open-registry.js';
+import type { SparseCheck } from '../scrub/check-repository.js';
 import { createTally, type Tally, type UpstreamFigures } from './figures.js';
 import { Fills } from './fills.js';
 import { folderName, nameWithin, plainName } from './names.js';
@@ -147,6 +148,14 @@ export class PullThrough {
       if (error instanceof DepotError && /^UPSTREAM_|_UNKNOWN$/.test(error.code)) return false;
       throw error;
     }
+  }
+
+  /** Lets a scrub bring back what it finds lost, and tells it where there is nothing to find. */
+  get scrubbing(): SparseCheck {
+    return {
+      refetch: (repository, digest) => this.refetch(repository, digest),
+      maySparse: (repository) => this.#sourceOf(repository) !== undefined,
+    };
   }
 
   /** Breaks off whatever is under way. */

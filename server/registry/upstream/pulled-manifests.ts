@@ -114,6 +114,7 @@ export class PulledManifests {
     const key = keyOf(place.repository, place);
     const before = this.#unconfirmed.get(key);
     if (before !== undefined) return this.#stale(place, stored, before);
+    if (await this.#isSetOnce(place)) return { stored };
     tally.revalidations += 1;
     try {
       const confirmed = await this.#confirm(place, stored);
@@ -127,6 +128,14 @@ export class PulledManifests {
       this.#unconfirmed.set(key, error, timing.freshTag);
       return this.#stale(place, stored, error);
     }
+  }
+
+  /** A tag that may not move is what it is, whatever its upstream says. */
+  async #isSetOnce({ repository, tag }: TagPlace): Promise<boolean> {
+    return this.#parts.tags.expect(repository, tag, undefined).then(
+      () => false,
+      (error: unknown) => error instanceof DepotError && error.code === 'ACCESS_DENIED',
+    );
   }
 
   /** @returns what the tag has now; `undefined` if the upstream has no such tag */

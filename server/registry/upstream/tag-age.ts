@@ -1,4 +1,7 @@
-/** When an upstream last said that a tag is as it is here: the modification time of the tag's link, which survives a restart. */
+/**
+ * When an upstream last said that a tag is as it is here: the modification time of the tag's folder, which survives a
+ * restart. Its link will not do: what happens to that says how long the manifests stay that the tag had before.
+ */
 import { stat, utimes } from 'node:fs/promises';
 import type { RepositoryName, Tag } from '../../oci/reference.js';
 import type { Layout } from '../layout.js';
@@ -9,7 +12,7 @@ export async function tagAge(
   repository: RepositoryName,
   tag: Tag,
 ): Promise<number | undefined> {
-  const stats = await stat(layout.tagLink(repository, tag)).catch(() => undefined);
+  const stats = await stat(layout.tag(repository, tag)).catch(() => undefined);
   const age = stats === undefined ? -1 : Date.now() - stats.mtimeMs;
   return age < -1_000 || stats === undefined ? undefined : Math.max(0, age);
 }
@@ -17,5 +20,5 @@ export async function tagAge(
 /** Notes that a tag is what its upstream has. A note that cannot be made costs one more question. */
 export async function confirmTag(layout: Layout, repository: RepositoryName, tag: Tag): Promise<void> {
   const now = new Date();
-  await utimes(layout.tagLink(repository, tag), now, now).catch(() => undefined);
+  await utimes(layout.tag(repository, tag), now, now).catch(() => undefined);
 }

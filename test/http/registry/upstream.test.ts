@@ -330,6 +330,18 @@ describe('a tag', () => {
     expect(upstream.count('HEAD', /manifests/)).toBe(2);
   });
 
+  test('that is set once is not asked for again', async () => {
+    const client = await start({ 'registry.immutableTags': ['v*'] }, { freshTag: 0 });
+    await client.get(path);
+    upstream.put('a', 'v1', two);
+    const answer = await client.get(path);
+    expect([answer.headers.get('docker-content-digest'), answer.headers.get('warning')]).toEqual([
+      one.digest,
+      null,
+    ]);
+    expect(upstream.requests).toHaveLength(1);
+  });
+
   test('is not served for ever', async () => {
     const client = await start({ 'registry.staleTags': '0s' }, { freshTag: 0 });
     await client.get(path);

@@ -9,6 +9,7 @@ import {
   parseDigest,
   parseRepositoryName,
   type Registry,
+  scrubRegistry,
 } from '../../../server/index.js';
 import { digestOf, imageOf } from '../../fixtures/registry-client.js';
 import { startUpstream, type UpstreamRegistry } from '../../fixtures/upstream-registry.js';
@@ -17,6 +18,7 @@ const image = imageOf(['a layer']);
 const repository = parseRepositoryName('quay.io/a');
 const layer = parseDigest(digestOf('a layer'));
 const manifest = parseDigest(image.digest);
+const config = parseDigest(digestOf(image.blobs[0] ?? ''));
 
 let dir: string;
 let upstream: UpstreamRegistry;
@@ -26,7 +28,7 @@ beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'bootdepot-refetch-'));
   upstream = await startUpstream();
   upstream.put('a', 'v1', image);
-  registry = await openRegistry({ dir, onDamage: () => undefined });
+  registry = await openRegistry({ dir, freeSpace: 0, onDamage: () => undefined });
   pullThrough = open(false);
   await pullThrough.manifest(repository, { digest: manifest });
   expect(await pullThrough.refetch(repository, layer)).toBe(true);
@@ -41,7 +43,6 @@ function open(offline: boolean): PullThrough {
   const upstreams = { 'quay.io': { url: upstream.url, mirrors: [] } };
   return new PullThrough({
     registry,
-    dir,
     config: { upstreams, offline, staleTags: 0 },
     env: {},
     timing: { backoff: 5 },
@@ -62,6 +63,19 @@ test('blobs and manifests that were put aside are in their places again', async 
   for (const digest of [layer, manifest]) expect(await pullThrough.refetch(repository, digest)).toBe(true);
   expect(await registry.content.read(layer, 100)).toEqual(Buffer.from('a layer'));
   expect((await registry.manifests.find(repository, { digest: manifest }))?.bytes).toEqual(image.manifest);
+});
+
+test('a scrub brings back what was lost, and misses nothing that was never fetched', async () => {
+  await lose();
+  const scrub = () => scrubRegistry(registry, { repair: true, speed: 0, ...pullThrough.scrubbing });
+  const findingsOf = async () =>
+    (await scrub()).findings.map(({ kind, name, repaired }) => [kind, name, repaired]);
+  expect(await findingsOf()).toContainEqual(['missing', manifest, true]);
+  // What a manifest needs is known when it is there again.
+  expect(await findingsOf()).toEqual([['missing', layer, true]]);
+  expect(await findingsOf()).toEqual([]);
+  expect(await registry.content.read(layer, 100)).toEqual(Buffer.from('a layer'));
+  expect(await registry.blobs.find(repository, config)).toBeUndefined();
 });
 
 test('not where there is no upstream, or we are offline, or it has not what was lost, or is gone', async () => {
