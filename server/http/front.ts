@@ -27,7 +27,12 @@ import { readinessOf, type Signing } from './readiness.js';
 import { type OnUnreadable, refuseRequest } from './refusals.js';
 import { createRegistryHandler } from './registry/handler.js';
 import { isLocal, isOverheard } from './registry/local.js';
-import { addHousekeepingMetrics, addNotificationMetrics, addRegistryMetrics } from './registry/metrics.js';
+import {
+  addHousekeepingMetrics,
+  addNotificationMetrics,
+  addRegistryMetrics,
+  addUpstreamMetrics,
+} from './registry/metrics.js';
 import { isRegistryUrl } from './registry/route.js';
 import { UploadSlots } from './registry/upload-slots.js';
 import { watchRegistry } from './registry/watch.js';
@@ -125,7 +130,7 @@ export async function createFront(depot: Depot): Promise<Front> {
   addRegistryMetrics(metrics, registry);
   addHousekeepingMetrics(metrics, housekeeping);
   addNotificationMetrics(metrics, notifier);
-  addUpstreamFigures(metrics, pullThrough);
+  addUpstreamMetrics(metrics, pullThrough);
   const handle: RequestListener = (req, res) => {
     const connection = connections.asked(req.socket);
     const writeDown = observe(req, res);
@@ -151,17 +156,6 @@ async function openAccess(config: Config, { logger }: Log): Promise<Access> {
     logger.warn({ listen: overheard }, 'passwords can be read on their way to these listeners: use https');
   }
   return access;
-}
-
-function addUpstreamFigures(metrics: Metrics, { figures }: PullThrough): void {
-  const add = (name: string, help: string, read: () => number) =>
-    metrics.addTotal(`bootdepot_upstream_${name}_total`, help, read);
-  add('hits', 'Manifests and blobs of upstreams that were here.', () => figures.hits);
-  add('misses', 'Manifests and blobs that were fetched from upstreams.', () => figures.misses);
-  add('revalidations', 'Tags that upstreams were asked about.', () => figures.revalidations);
-  add('stale', 'Answers with a copy that the upstream could not confirm.', () => figures.stale);
-  add('errors', 'Failures of upstreams.', () => figures.errors);
-  add('bytes', 'Bytes that came from upstreams.', () => figures.bytes);
 }
 
 function addFigures(

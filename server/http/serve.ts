@@ -41,7 +41,7 @@ export async function startDepot(options: ServeOptions): Promise<RunningDepot> {
     logger: log.logger,
     lookEveryMs: options.lookEveryMs ?? LOOK_EVERY_MS,
   }).catch(async (error: unknown) => {
-    await Promise.all([front.housekeeping.stop(), front.notifier.stop()]);
+    await Promise.all([front.housekeeping.stop(), front.notifier.stop(), front.end()]);
     throw error;
   });
   const { urls } = listeners;

@@ -1,5 +1,5 @@
 /** What `/metrics` says of the registry. */
-import type { Housekeeping, Metrics, Notifier, Registry } from '../../index.js';
+import type { Housekeeping, Metrics, Notifier, PullThrough, Registry } from '../../index.js';
 
 /** Adds the figures of a registry. */
 export function addRegistryMetrics(metrics: Metrics, { figures, uploads }: Registry): void {
@@ -79,4 +79,16 @@ export function addHousekeepingMetrics(metrics: Metrics, { figures }: Housekeepi
     'What scrubs have found to be wrong.',
     () => figures.scrubFindings,
   );
+}
+
+/** Adds the figures of what came from upstreams. */
+export function addUpstreamMetrics(metrics: Metrics, { figures }: PullThrough): void {
+  const add = (name: string, help: string, read: () => number) =>
+    metrics.addTotal(`bootdepot_upstream_${name}_total`, help, read);
+  add('hits', 'Manifests and blobs of upstreams that were here.', () => figures.hits);
+  add('misses', 'Manifests and blobs that were fetched from upstreams.', () => figures.misses);
+  add('revalidations', 'Tags that upstreams were asked about.', () => figures.revalidations);
+  add('stale', 'Answers with a copy that the upstream could not confirm.', () => figures.stale);
+  add('errors', 'Failures of upstreams.', () => figures.errors);
+  add('bytes', 'Bytes that came from upstreams.', () => figures.bytes);
 }

@@ -1,11 +1,14 @@
 /** Which repository is meant: containerd asks a mirror for `coreos/flannel` and says beside it that it is quay.io's. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { PullThrough } from '../../index.js';
+import { type PullThrough, parseRepositoryName } from '../../index.js';
+import { noteFacts } from '../request-facts.js';
 import type { RegistryAddress } from './route.js';
 
 /**
  * Puts the name of the repository here in the place of the one that the client used. Only what is read can be another
  * registry's: what is pushed is pushed to the name in the path.
+ *
+ * @throws DepotError `NAME_INVALID`
  */
 export async function locate(
   req: IncomingMessage,
@@ -18,6 +21,7 @@ export async function locate(
   const told = address.query.get('ns') ?? undefined;
   const namespace = told === req.headers.host ? undefined : told;
   const { name, namespace: used } = await pullThrough.locate(address.name, namespace);
+  if (name !== address.name) noteFacts(req, { repository: parseRepositoryName(name) });
   if (used !== undefined) res.setHeader('OCI-Namespace', used);
   return { ...address, name };
 }

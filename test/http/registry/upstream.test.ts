@@ -72,6 +72,13 @@ describe('what an upstream has', () => {
     const answer = await client.get('coreos/flannel/manifests/v1?ns=quay.io');
     expect(answer.headers.get('oci-namespace')).toBe('quay.io');
     expect(answer.headers.get('warning')).toBeNull();
+    expect(depots[0]?.log()).toContainEqual(
+      expect.objectContaining({
+        repository: 'quay.io/coreos/flannel',
+        reference: 'v1',
+        digest: image.digest,
+      }),
+    );
   });
 
   test('is pulled where the path and ?ns= both name it', async () => {
