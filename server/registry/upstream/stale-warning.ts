@@ -1,6 +1,10 @@
 /** What a client is told of a copy that its upstream did not confirm. OCI distribution specification, "Warnings". */
 import type { DepotError } from '../../errors.js';
 
+/** Some reasons repeat what an upstream sent, which does not have to fit into a field between quotes. */
+const UNSAFE = /[^\x20-\x7e]|["\\]/g;
+const MOST_CHARACTERS = 1_000;
+
 const UNITS: readonly [ms: number, name: string][] = [
   [24 * 60 * 60 * 1000, 'days'],
   [60 * 60 * 1000, 'hours'],
@@ -15,7 +19,8 @@ const UNITS: readonly [ms: number, name: string][] = [
  */
 export function staleWarning(upstream: string, { facts }: DepotError, age: number | undefined): string {
   const when = age === undefined ? 'at an unknown time' : `${inWords(age)} ago`;
-  return `${upstream} ${facts.reason}; this copy was last confirmed ${when}`;
+  const reason = String(facts.reason ?? 'has what cannot be kept now').slice(0, MOST_CHARACTERS);
+  return `${upstream} ${reason.replace(UNSAFE, '?')}; this copy was last confirmed ${when}`;
 }
 
 function inWords(ms: number): string {

@@ -312,6 +312,7 @@ describe('a tag', () => {
     ['answers 500', failing(500), /quay\.io answers 500/],
     ['refuses us', failing(401), /quay\.io refuses us \(401\)/],
     ['has too many clients', failing(429), /quay\.io answers 429/],
+    ['sends nonsense', nonsense(), /quay\.io sent what is not kept here: .*mediaType is \?a\?/],
     ['lost the tag', () => upstream.removeTag('a', 'v1'), /quay\.io has no such tag any more/],
     ['says nothing', hanging(), /quay\.io does not answer in time/],
   ])('is served from here with a Warning when the upstream %s', async (_, spoil, reason) => {
@@ -365,6 +366,11 @@ function failing(status: number): () => void {
   return () => {
     upstream.script = (_req, res) => void res.writeHead(status).end();
   };
+}
+
+/** A manifest of a type that must not get into a header as it is. */
+function nonsense(): () => void {
+  return () => upstream.putManifest('a', 'v1', Buffer.from('{"schemaVersion":2,"mediaType":"\\"a\\n"}'));
 }
 
 function hanging(): () => void {
