@@ -18,7 +18,7 @@ export function answerFailure(res: ServerResponse, error: unknown, logger: Logge
   const { req } = res;
   if (res.destroyed || req.socket.destroyed) return;
   const outcome = outcomeOf(error);
-  const told = (outcome.status < 500 && !isOfTheSystem(error)) || isUpstreamFailure(error);
+  const told = isTold(error);
   const status = outcome.status < 500 && !told ? 500 : outcome.status;
   const id = requestIdOf(req);
   noteFacts(req, { error: codeFor(error) });
@@ -69,6 +69,11 @@ function codeFor(error: unknown): string {
   const { status, oci } = outcomeOf(error);
   if (status >= 500 && error instanceof DepotError) return error.code;
   return oci ?? 'UNKNOWN';
+}
+
+/** Whether the sentence of an error is for clients: those of the server's own faults are not, but for what an upstream did. */
+function isTold(error: unknown): boolean {
+  return isUpstreamFailure(error) || (outcomeOf(error).status < 500 && !isOfTheSystem(error));
 }
 
 /** What the operating system said names files of this machine. */

@@ -9,7 +9,7 @@ import { pino } from 'pino';
 import { createRegistryHandler } from '../../../server/http/registry/handler.js';
 import { UploadSlots } from '../../../server/http/registry/upload-slots.js';
 import { createTransfers } from '../../../server/http/transfers.js';
-import { Access, loadConfig, openRegistry } from '../../../server/index.js';
+import { Access, loadConfig, openRegistry, PullThrough } from '../../../server/index.js';
 import { digestOf, RegistryClient } from '../../fixtures/registry-client.js';
 
 const SILENCE_MS = 500;
@@ -21,8 +21,10 @@ let port: number;
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'bootdepot-slow-push-'));
   const { config } = await loadConfig({ env: {}, flags: [] });
+  const registry = await openRegistry({ dir: folder, onDamage: () => undefined, freeSpace: 0 });
   const face = {
-    registry: await openRegistry({ dir: folder, onDamage: () => undefined, freeSpace: 0 }),
+    registry,
+    pullThrough: new PullThrough({ registry, config: config.registry }),
     transfers: createTransfers(),
     logger: pino({ level: 'silent' }),
     access: await Access.open(config.registry, () => undefined),
