@@ -10,6 +10,8 @@ import { fileURLToPath } from 'node:url';
 /** The core that servers run on; clients run on the other. */
 export const SERVER_CORE = 0;
 export const CLIENT_CORE = 1;
+/** For what is measured without pinning anything. */
+export const ALL_CORES = `${SERVER_CORE},${CLIENT_CORE}`;
 const TICKS_PER_SECOND = 100;
 const REPOSITORY = fileURLToPath(new URL('..', import.meta.url));
 
@@ -22,12 +24,16 @@ export interface Peer {
   stop(): Promise<void>;
 }
 
-/** Starts a server for a folder; its file `assets/x` is to be at `/assets/x`. */
-export type StartPeer = (root: string, scratch: string) => Promise<Peer>;
+/**
+ * Starts a server for a folder; its file `assets/x` is to be at `/assets/x`.
+ *
+ * @param cores - that it may run on, as taskset has them; one by default
+ */
+export type StartPeer = (root: string, scratch: string, cores?: string) => Promise<Peer>;
 
 /** Arguments of bootdepot beside its folders. */
 export function bootdepot(name: string, ...options: string[]): StartPeer {
-  return async (root, scratch) => {
+  return async (root, scratch, cores) => {
     const port = await freePort();
     const folders = [
       '--assets',
@@ -39,7 +45,7 @@ export function bootdepot(name: string, ...options: string[]): StartPeer {
     ];
     const entry = join(REPOSITORY, 'dist/scripts/bootdepot.js');
     const serve = ['serve', '--listen', `127.0.0.1:${port}`, '--log-level', 'warn', ...folders, ...options];
-    return await started(name, port, pinned(process.execPath, entry, ...serve));
+    return await started(name, port, pinned(cores, process.execPath, entry, ...serve));
   };
 }
 
@@ -50,20 +56,20 @@ const EXPRESS_STATIC = `
 `;
 
 /** Express and its static files as they come. */
-export const expressStatic: StartPeer = async (root) => {
+export const expressStatic: StartPeer = async (root, _scratch, cores) => {
   const port = await freePort();
   const program = ['--input-type=module', '--eval', EXPRESS_STATIC, root, String(port)];
-  return await started('express.static', port, pinned(process.execPath, ...program));
+  return await started('express.static', port, pinned(cores, process.execPath, ...program));
 };
 
 /** nginx with one worker and `sendfile`, without an access log. */
-export const nginx: StartPeer = async (root, scratch) => {
+export const nginx: StartPeer = async (root, scratch, cores) => {
   const port = await freePort();
   const folder = join(scratch, 'nginx');
   await mkdir(folder, { recursive: true });
   const config = join(folder, 'nginx.conf');
   await writeFile(config, nginxConfig(root, folder, port));
-  const child = pinned('nginx', '-p', folder, '-e', join(folder, 'error.log'), '-c', config);
+  const child = pinned(cores, 'nginx', '-p', folder, '-e', join(folder, 'error.log'), '-c', config);
   const peer = await started('nginx', port, child);
   return { ...peer, pid: Number(readChildren(peer.pid)[0]) };
 };
@@ -81,16 +87,21 @@ function nginxConfig(root: string, folder: string, port: number): string {
     }`;
 }
 
-function pinned(program: string, ...options: string[]): ChildProcess {
+/** Starts a program on some cores. */
+export function pinned(
+  cores = String(SERVER_CORE),
+  program: string,
+  ...options: readonly string[]
+): ChildProcess {
   const stdio = ['ignore', 'ignore', 'ignore'] as const;
-  return spawn('taskset', ['-c', String(SERVER_CORE), program, ...options], {
+  return spawn('taskset', ['-c', cores, program, ...options], {
     cwd: REPOSITORY,
     stdio: [...stdio],
   });
 }
 
 /** Waits until a server accepts. taskset becomes the program, so the child's id is the program's. */
-async function started(name: string, port: number, child: ChildProcess): Promise<Peer> {
+export async function started(name: string, port: number, child: ChildProcess): Promise<Peer> {
   for (let attempt = 0; !(await accepts(port)); attempt += 1) {
     if (attempt === 200 || child.exitCode !== null) throw new Error(`${name} does not start`);
     await new Promise((resolve) => setTimeout(resolve, 50));
@@ -118,7 +129,8 @@ function accepts(port: number): Promise<boolean> {
   });
 }
 
-async function freePort(): Promise<number> {
+/** A port that nobody listened on a moment ago. */
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();
