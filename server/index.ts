@@ -13,6 +13,7 @@ export type { Progress } from './assets/progress.js';
 export { type SignRequest, signAssets } from './assets/sign-assets.js';
 export type { SignedFile } from './assets/sign-file.js';
 export type { VerifiedFile } from './assets/verify-file.js';
+export { BoundedMemory } from './bounded-memory.js';
 export type { LoadedConfig } from './config/config.js';
 export type { Listener } from './config/listener.js';
 export type { Config } from './config/schema.js';
@@ -20,22 +21,24 @@ export type { ConfigSources, FlagSetting } from './config/sources.js';
 export { type FolderConfig, loadFolderConfig } from './config/unconfigured.js';
 export { parseDuration } from './config/units.js';
 export { writeFileAtomically } from './disk/atomic-file.js';
-export { etagOf, type FileVersion, lastModifiedOf, sameVersion } from './disk/file-version.js';
+export { etagOf, type FileVersion, isSettled, lastModifiedOf, sameVersion } from './disk/file-version.js';
 export { checkFolder } from './disk/folder-check.js';
 export { makeFolder, sweepTemporaries } from './disk/folders.js';
+export { KnownFiles } from './disk/known-files.js';
 export { type OpenFile, openRegularFile, parsePath } from './disk/safe-path.js';
 export { DepotError, fileError, outcomeOf, systemCode } from './errors.js';
 export { createLog, type Log, type Logger } from './log.js';
 export { createMetrics, type Metrics } from './metrics.js';
 export { algorithmOf, type Digest, hexOf, isAlgorithm, isDigest, parseDigest } from './oci/digest.js';
 export type { Manifest } from './oci/manifest.js';
-export { bareType, isIndexType, isManifestType, OCI_INDEX } from './oci/media-type.js';
+export { bareType, isIndexType, isManifestType, type ManifestType, OCI_INDEX } from './oci/media-type.js';
 export {
   isRepositoryName,
   isTag,
   parseReference,
   parseRepositoryName,
   parseTag,
+  type Reference,
   type RepositoryName,
   type Tag,
 } from './oci/reference.js';
@@ -60,7 +63,7 @@ export type { Content, StoredContent } from './registry/content.js';
 export type { Cause, ContentEvent } from './registry/events.js';
 export type { GcItem, GcReport } from './registry/gc/collect.js';
 export { type Housekeeping, startHousekeeping } from './registry/housekeeping.js';
-export { MAX_MANIFEST_BYTES } from './registry/manifests.js';
+export { MAX_MANIFEST_BYTES, type StoredManifest } from './registry/manifests.js';
 export { type Notifier, openNotifier } from './registry/notify/notifier.js';
 export { openRegistry, type Registry } from './registry/open-registry.js';
 export { preconditionOf } from './registry/precondition.js';

@@ -19,6 +19,7 @@ export const CONFIG_DEFAULTS = {
     delete: false,
     immutableTags: [],
     allowSparse: false,
+    memory: '64MiB',
     gc: { every: '0s', grace: '24h', untagged: 'keep', uploads: '7d' },
     scrub: { every: '0s', speed: '50MiB' },
     notifications: [],

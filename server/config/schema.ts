@@ -178,6 +178,7 @@ export const CONFIG_SCHEMA = z.strictObject({
     delete: flag(),
     immutableTags: z.array(tagGlob(), { error: 'a list of patterns' }),
     allowSparse: flag(),
+    memory: size(),
     gc: z.strictObject({
       every: timer(),
       grace: timer(),

@@ -26,6 +26,18 @@ export function sameVersion(one: FileVersion, other: FileVersion): boolean {
 }
 
 /**
+ * Whether a later change of the file is sure to show in its times. A file that was written a moment ago may be written
+ * again within the same tick of the file system's clock, so it is not kept yet; where times are whole seconds,
+ * the tick is taken to be as long.
+ *
+ * @param nowMs - milliseconds since 1970
+ */
+export function isSettled({ mtimeMs, ctimeMs }: FileVersion, nowMs: number): boolean {
+  const tickMs = ctimeMs % 1000 === 0 ? 2500 : 100;
+  return nowMs - Math.max(mtimeMs, ctimeMs) > tickMs;
+}
+
+/**
  * A strong entity tag with its quotes (RFC 9110, section 8.8.3), the same in every process and after every restart.
  * It is a digest, so that it tells nothing of the file system.
  */

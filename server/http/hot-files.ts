@@ -8,7 +8,7 @@
  */
 import type { Stats } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { FileVersion } from '../index.js';
+import { BoundedMemory, type FileVersion, isSettled } from '../index.js';
 import {
   entryOf,
   type HotEntry,
@@ -64,7 +64,7 @@ const MAX_LOADING = 16;
 /** Makes an empty memory. */
 export function createHotFiles(options: HotFilesOptions = {}): HotFiles {
   const { maxBytes = 32 * 1024 * 1024, maxFileBytes = 64 * 1024, transfers, now = Date.now } = options;
-  const entries = new Entries(maxBytes);
+  const entries = new BoundedMemory(maxBytes, costOf);
   const loading = new Set<string>();
   const seen = new Set<HotEntry>();
 
@@ -126,59 +126,8 @@ export function createHotFiles(options: HotFilesOptions = {}): HotFiles {
   };
 }
 
-/** The entries by request path, within their bound. */
-class Entries {
-  readonly #maxBytes: number;
-  readonly #slots = new Map<string, { readonly entry: HotEntry; used: boolean }>();
-  #bytes = 0;
-
-  constructor(maxBytes: number) {
-    this.#maxBytes = maxBytes;
-  }
-
-  find(key: string): HotEntry | undefined {
-    const slot = this.#slots.get(key);
-    if (slot === undefined) return undefined;
-    slot.used = true;
-    return slot.entry;
-  }
-
-  /** Keeps an entry, and forgets the oldest ones that nobody has asked for since the last time (second chance). */
-  keep(key: string, entry: HotEntry): void {
-    this.forget(key);
-    this.#add(key, entry);
-    for (const [oldKey, old] of this.#slots) {
-      if (this.#bytes <= this.#maxBytes) return;
-      this.forget(oldKey);
-      if (old.used) this.#add(oldKey, old.entry);
-    }
-  }
-
-  forget(key: string): void {
-    const slot = this.#slots.get(key);
-    if (slot === undefined) return;
-    this.#slots.delete(key);
-    this.#bytes -= costOf(slot.entry);
-  }
-
-  #add(key: string, entry: HotEntry): void {
-    this.#slots.set(key, { entry, used: false });
-    this.#bytes += costOf(entry);
-  }
-}
-
 function costOf(entry: HotEntry): number {
   return (entry.body?.length ?? 0) + ENTRY_BYTES;
-}
-
-/**
- * Whether a later change of the file is sure to show in its times. A file that was written a moment ago may be written
- * again within the same tick of the file system's clock, so it is not kept yet; where times are whole seconds,
- * the tick is taken to be as long.
- */
-function isSettled({ mtimeMs, ctimeMs }: Stats, nowMs: number): boolean {
-  const tickMs = ctimeMs % 1000 === 0 ? 2500 : 100;
-  return nowMs - Math.max(mtimeMs, ctimeMs) > tickMs;
 }
 
 /** Queries mean nothing to a file. */

@@ -1,5 +1,6 @@
 /** Blobs of a repository: content that a link makes its own. */
 import { dirname } from 'node:path';
+import type { Watch } from '../disk/known-files.js';
 import { DepotError } from '../errors.js';
 import type { Digest } from '../oci/digest.js';
 import type { RepositoryName } from '../oci/reference.js';
@@ -26,12 +27,17 @@ export class Blobs {
   /**
    * Finds a blob; `undefined` if the repository has it not, or its bytes are gone. Where the reference linked a SHA-512 to
    * the same bytes under their SHA-256, they are given their own name first.
+   *
+   * @param watch - told of each file that the answer rests on
    */
-  async find(repository: RepositoryName, digest: Digest): Promise<StoredContent | undefined> {
+  async find(repository: RepositoryName, digest: Digest, watch?: Watch): Promise<StoredContent | undefined> {
     const link = this.#layout.layerLink(repository, digest);
+    await watch?.(link);
     const linked = await readLink(link);
-    if (linked === undefined || linked === digest) return linked && this.#content.find(linked);
-    return this.#aliases.resolve(link, digest, linked);
+    if (linked === undefined) return undefined;
+    if (linked !== digest) return this.#aliases.resolve(link, digest, linked);
+    await watch?.(this.#layout.data(digest));
+    return this.#content.find(digest);
   }
 
   /** The first of some repositories that has a blob. */

@@ -49,7 +49,7 @@ export class Content {
     const path = this.#layout.data(digest);
     try {
       const stats = await stat(path);
-      return stats.isFile() ? { digest, path, stats, checked: this.#isChecked(digest, stats) } : undefined;
+      return stats.isFile() ? { digest, path, stats, checked: this.isChecked(digest, stats) } : undefined;
     } catch (error) {
       if (isMissing(error)) return undefined;
       throw fileError(error, path);
@@ -152,6 +152,14 @@ export class Content {
     return right;
   }
 
+  /** Whether this version of the bytes was found to match less than a day ago. */
+  isChecked(digest: Digest, version: FileVersion): boolean {
+    const check = this.#checks.get(digest);
+    return (
+      check !== undefined && Date.now() - check.at < CHECKED_FOR_MS && sameVersion(check.version, version)
+    );
+  }
+
   /** Remembers that a version of the bytes was found to match. */
   noteChecked(digest: Digest, { ino, size, mtimeMs, ctimeMs }: FileVersion): void {
     this.#checks.delete(digest);
@@ -183,11 +191,6 @@ export class Content {
     }
     this.#checks.delete(digest);
     this.#onDamage(digest);
-  }
-
-  #isChecked(digest: Digest, stats: Stats): boolean {
-    const check = this.#checks.get(digest);
-    return check !== undefined && Date.now() - check.at < CHECKED_FOR_MS && sameVersion(check.version, stats);
   }
 }
 

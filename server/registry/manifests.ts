@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import { createPendingFile } from '../disk/atomic-file.js';
 import { makeDurableFolder } from '../disk/folders.js';
 import type { FreeSpace } from '../disk/free-space.js';
+import type { Watch } from '../disk/known-files.js';
 import { DepotError } from '../errors.js';
 import { algorithmOf, type Digest, digestOf } from '../oci/digest.js';
 import { blobsOf, type Manifest, parseManifest } from '../oci/manifest.js';
@@ -61,13 +62,25 @@ export class Manifests {
     this.#parts = parts;
   }
 
-  /** Finds a manifest by tag or digest; `undefined` if the repository has it not, or its bytes are gone or wrong. */
-  async find(repository: RepositoryName, reference: Reference): Promise<StoredManifest | undefined> {
+  /**
+   * Finds a manifest by tag or digest; `undefined` if the repository has it not, or its bytes are gone or wrong.
+   *
+   * @param watch - told of each file that the answer rests on
+   */
+  async find(
+    repository: RepositoryName,
+    reference: Reference,
+    watch?: Watch,
+  ): Promise<StoredManifest | undefined> {
     const { layout, content, tags } = this.#parts;
+    if (reference.tag !== undefined) await watch?.(layout.tagLink(repository, reference.tag));
     const asked = reference.digest ?? (await tags.current(repository, reference.tag));
     if (asked === undefined) return undefined;
+    await watch?.(layout.revisionLink(repository, asked));
     const digest = await readLink(layout.revisionLink(repository, asked));
-    const bytes = digest === undefined ? undefined : await content.read(digest, MAX_MANIFEST_BYTES);
+    if (digest === undefined) return undefined;
+    await watch?.(layout.data(digest));
+    const bytes = await content.read(digest, MAX_MANIFEST_BYTES);
     if (bytes === undefined) return undefined;
     return { digest: asked, bytes, manifest: parseManifest(bytes, undefined) };
   }

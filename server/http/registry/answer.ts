@@ -1,8 +1,20 @@
 /** Answers of the registry: exact headers, a length always, and never an encoding or a charset. */
 import type { ServerResponse } from 'node:http';
+import type { Digest } from '../../index.js';
 
 /** Header fields by name. */
 export type Headers = Readonly<Record<string, string>>;
+
+/** What every answer of the registry has. */
+export const EVERYWHERE: Headers = {
+  'Docker-Distribution-Api-Version': 'registry/2.0',
+  'X-Content-Type-Options': 'nosniff',
+};
+
+/** Says which content an answer is about. */
+export function identity(digest: Digest): Headers {
+  return { 'Docker-Content-Digest': digest, ETag: `"${digest}"` };
+}
 
 /** Sets headers for an answer that is to follow. */
 export function setHeaders(res: ServerResponse, headers: Headers): void {

@@ -3,7 +3,7 @@ import type { ServerResponse } from 'node:http';
 import { DepotError, type Logger, outcomeOf } from '../../index.js';
 import { noteFacts } from '../request-facts.js';
 import { requestIdOf } from '../request-id.js';
-import { answerJson } from './answer.js';
+import { answerJson, EVERYWHERE, setHeaders } from './answer.js';
 
 const UNTOLD: ReadonlyMap<number, string> = new Map([
   [503, 'busy, try again'],
@@ -27,6 +27,7 @@ export function answerFailure(res: ServerResponse, error: unknown, logger: Logge
     res.destroy();
     return;
   }
+  setHeaders(res, EVERYWHERE);
   if (status === 503 || status === 429) res.setHeader('Retry-After', '3');
   // Where something is not done to one thing alone (RFC 9110, section 15.5.6); a route that knows more has said so.
   if (status === 405 && !res.hasHeader('Allow')) res.setHeader('Allow', 'GET, HEAD');

@@ -9,8 +9,9 @@ import {
 } from '../../index.js';
 import type { Transfers } from '../transfers.js';
 import { admit, type Gate } from './admission.js';
-import { answerJson } from './answer.js';
+import { answerJson, EVERYWHERE, setHeaders } from './answer.js';
 import { answerFailure } from './failure.js';
+import type { HotManifests } from './hot-manifests.js';
 import { locate } from './namespace.js';
 import { getBlob, getCatalog, getManifest, getTags } from './pull.js';
 import {
@@ -33,6 +34,7 @@ export interface RegistryFace extends Gate {
   readonly registry: Registry;
   readonly pullThrough: PullThrough;
   readonly transfers: Transfers;
+  readonly hot: HotManifests;
   readonly slots: UploadSlots;
   /** How long a client that pushes may send nothing, in milliseconds; by default a minute. */
   readonly silenceMs?: number;
@@ -105,8 +107,6 @@ function reads(handle: () => Promise<void>): Handlers {
 /** Makes the listener for all requests whose address is the registry's. */
 export function createRegistryHandler(face: RegistryFace): RequestListener {
   return (req, res) => {
-    res.setHeader('Docker-Distribution-Api-Version', 'registry/2.0');
-    res.setHeader('X-Content-Type-Options', 'nosniff');
     answer(req, res, face).catch((error: unknown) => answerFailure(res, error, face.logger));
   };
 }
@@ -116,6 +116,9 @@ async function answer(req: IncomingMessage, res: ServerResponse, face: RegistryF
   if (asked === undefined) throw new DepotError('NOT_FOUND', 'nothing of a registry has this address');
   const address = await locate(req, res, asked, face.pullThrough);
   const caller = await admit(req, res, address, face);
+  // Behind every check of who may read what.
+  if (address.kind === 'manifest' && face.hot.answer(req, res, address)) return;
+  setHeaders(res, EVERYWHERE);
   if (req.method !== 'GET' && req.method !== 'HEAD') watchBody(req, face.silenceMs ?? SILENCE_MS);
   const handlers = handlersAt(address, req, res, face, caller);
   const handle = handlers[req.method ?? ''];

@@ -18,8 +18,9 @@ import { multipartBody } from '../multipart.js';
 import { contentRange, type RangePlan } from '../ranges.js';
 import type { BodyPart, Transfers } from '../transfers.js';
 import { commonImageFor } from './accept.js';
-import { answerBytes, answerEmpty, answerJson, setHeaders } from './answer.js';
+import { answerBytes, answerEmpty, answerJson, identity, setHeaders } from './answer.js';
 import { planBlobRanges } from './blob-ranges.js';
+import type { HotManifests } from './hot-manifests.js';
 import { pageOf } from './page.js';
 import { sendChecking } from './send-checking.js';
 import { sendComing } from './send-coming.js';
@@ -31,6 +32,7 @@ export interface PullOptions {
   readonly registry: Registry;
   readonly pullThrough: PullThrough;
   readonly transfers: Transfers;
+  readonly hot: HotManifests;
 }
 
 /**
@@ -41,7 +43,7 @@ export async function getManifest(
   req: IncomingMessage,
   res: ServerResponse,
   address: { readonly name: string; readonly reference: string },
-  { registry, pullThrough }: PullOptions,
+  { registry, pullThrough, hot }: PullOptions,
 ): Promise<void> {
   const repository = parseRepositoryName(address.name);
   const reference = parseReference(address.reference);
@@ -62,6 +64,8 @@ export async function getManifest(
   const other = instead && (await pullThrough.manifest(repository, { digest: instead }));
   const found = other?.stored ?? stored;
   const headers = { ...identity(found.digest), 'Content-Type': found.manifest.mediaType };
+  // A tag of an upstream has to be looked at there now and then.
+  if (reference.tag === undefined || !pullThrough.hasUpstream(repository)) hot.learn(repository, reference);
   if (isKnown(req, found.digest)) answerEmpty(res, 304, identity(found.digest));
   else answerBytes(res, 200, found.bytes, headers);
 }
@@ -179,10 +183,6 @@ export async function getTags(
   }
   const { items, link } = pageOf(tags, `/v2/${repository}/tags/list`, query);
   answerJson(res, 200, { name: repository, tags: items }, link === undefined ? {} : { Link: link });
-}
-
-function identity(digest: Digest): Record<string, string> {
-  return { 'Docker-Content-Digest': digest, ETag: `"${digest}"` };
 }
 
 function blobHeaders(digest: Digest): Record<string, string> {

@@ -16,11 +16,12 @@ type Target =
 /** An address of the registry, in its parts; none of them is checked yet. */
 export type RegistryAddress = Target & { readonly query: URLSearchParams };
 
+/** The form of an upload's folder stands before that of a blob; else what is asked for most comes first. */
 const FORMS: readonly [RegExp, (name: string, last: string) => Target][] = [
+  [/^(.*)\/manifests\/([^/]+)$/, (name, reference) => ({ kind: 'manifest', name, reference })],
   [/^(.*)\/blobs\/uploads\/?$/, (name) => ({ kind: 'uploads', name })],
   [/^(.*)\/blobs\/uploads\/([^/]+)$/, (name, id) => ({ kind: 'upload', name, id })],
   [/^(.*)\/blobs\/([^/]+)$/, (name, digest) => ({ kind: 'blob', name, digest })],
-  [/^(.*)\/manifests\/([^/]+)$/, (name, reference) => ({ kind: 'manifest', name, reference })],
   [/^(.*)\/referrers\/([^/]+)$/, (name, digest) => ({ kind: 'referrers', name, digest })],
   [/^(.*)\/tags\/list$/, (name) => ({ kind: 'tags', name })],
 ];
@@ -40,7 +41,9 @@ export function parseAddress(url: string): RegistryAddress | undefined {
   const start = url.indexOf('?');
   const path = decode(start === -1 ? url : url.slice(0, start));
   const target = targetOf(path);
-  return target && { ...target, query: new URLSearchParams(start === -1 ? '' : url.slice(start)) };
+  return (
+    target && Object.assign(target, { query: new URLSearchParams(start === -1 ? '' : url.slice(start)) })
+  );
 }
 
 function targetOf(path: string): Target | undefined {
@@ -56,6 +59,7 @@ function targetOf(path: string): Target | undefined {
 }
 
 function decode(path: string): string {
+  if (!path.includes('%')) return path;
   try {
     return decodeURIComponent(path);
   } catch {

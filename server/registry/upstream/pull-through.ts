@@ -125,7 +125,7 @@ export class PullThrough {
 
   /** Counts a blob that an upstream was not needed for. */
   found(repository: RepositoryName): void {
-    if (this.#sourceOf(repository) !== undefined) this.#tally.hits += 1;
+    if (this.hasUpstream(repository)) this.#tally.hits += 1;
   }
 
   /**
@@ -154,7 +154,7 @@ export class PullThrough {
   get scrubbing(): SparseCheck {
     return {
       refetch: (repository, digest) => this.refetch(repository, digest),
-      maySparse: (repository) => this.#sourceOf(repository) !== undefined,
+      maySparse: (repository) => this.hasUpstream(repository),
     };
   }
 
@@ -162,6 +162,11 @@ export class PullThrough {
   async close(): Promise<void> {
     await this.#fills.close();
     await Promise.all([...this.#sources.values()].map((source) => source.close()));
+  }
+
+  /** Whether there is an upstream for a repository, dialled or not. */
+  hasUpstream(repository: RepositoryName): boolean {
+    return this.#sourceOf(repository) !== undefined;
   }
 
   #sourceForBlobs(repository: RepositoryName): Source | undefined {

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { pino } from 'pino';
 import { createRegistryHandler } from '../../../server/http/registry/handler.js';
+import { createHotManifests } from '../../../server/http/registry/hot-manifests.js';
 import { UploadSlots } from '../../../server/http/registry/upload-slots.js';
 import { createTransfers } from '../../../server/http/transfers.js';
 import { Access, loadConfig, openRegistry, PullThrough } from '../../../server/index.js';
@@ -30,6 +31,7 @@ beforeEach(async () => {
     access: await Access.open(config.registry, () => undefined),
     deletes: false,
     publicUrl: undefined,
+    hot: createHotManifests(registry, 0),
     slots: new UploadSlots(4, 4),
     silenceMs: SILENCE_MS,
   };
