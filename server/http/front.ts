@@ -26,6 +26,7 @@ import { keysRouter } from './keys.js';
 import { readinessOf, type Signing } from './readiness.js';
 import { type OnUnreadable, refuseRequest } from './refusals.js';
 import { createRegistryHandler } from './registry/handler.js';
+import { createHotBlobs } from './registry/hot-blobs.js';
 import { createHotManifests } from './registry/hot-manifests.js';
 import { isLocal, isOverheard } from './registry/local.js';
 import {
@@ -103,7 +104,8 @@ export async function createFront(depot: Depot): Promise<Front> {
     deletes: config.registry.delete,
     publicUrl: config.publicUrl,
     slots: new UploadSlots(limits.uploads, limits.uploadsPerClient),
-    hot: createHotManifests(registry, config.registry.memory),
+    hotManifests: createHotManifests(registry, config.registry.memory),
+    hotBlobs: createHotBlobs(registry),
   });
   const app = createApp({
     logger: log.logger,

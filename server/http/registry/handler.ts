@@ -11,6 +11,7 @@ import type { Transfers } from '../transfers.js';
 import { admit, type Gate } from './admission.js';
 import { answerJson, EVERYWHERE, setHeaders } from './answer.js';
 import { answerFailure } from './failure.js';
+import type { HotBlobs } from './hot-blobs.js';
 import type { HotManifests } from './hot-manifests.js';
 import { locate } from './namespace.js';
 import { getBlob, getCatalog, getManifest, getTags } from './pull.js';
@@ -34,7 +35,8 @@ export interface RegistryFace extends Gate {
   readonly registry: Registry;
   readonly pullThrough: PullThrough;
   readonly transfers: Transfers;
-  readonly hot: HotManifests;
+  readonly hotManifests: HotManifests;
+  readonly hotBlobs: HotBlobs;
   readonly slots: UploadSlots;
   /** How long a client that pushes may send nothing, in milliseconds; by default a minute. */
   readonly silenceMs?: number;
@@ -117,7 +119,7 @@ async function answer(req: IncomingMessage, res: ServerResponse, face: RegistryF
   const address = await locate(req, res, asked, face.pullThrough);
   const caller = await admit(req, res, address, face);
   // Behind every check of who may read what.
-  if (address.kind === 'manifest' && face.hot.answer(req, res, address)) return;
+  if (address.kind === 'manifest' && face.hotManifests.answer(req, res, address)) return;
   setHeaders(res, EVERYWHERE);
   if (req.method !== 'GET' && req.method !== 'HEAD') watchBody(req, face.silenceMs ?? SILENCE_MS);
   const handlers = handlersAt(address, req, res, face, caller);

@@ -18,8 +18,9 @@ import { multipartBody } from '../multipart.js';
 import { contentRange, type RangePlan } from '../ranges.js';
 import type { BodyPart, Transfers } from '../transfers.js';
 import { commonImageFor } from './accept.js';
-import { answerBytes, answerEmpty, answerJson, identity, setHeaders } from './answer.js';
+import { answerBytes, answerEmpty, answerJson, type Headers, identity, setHeaders } from './answer.js';
 import { planBlobRanges } from './blob-ranges.js';
+import type { HotBlobs, OpenBlob } from './hot-blobs.js';
 import type { HotManifests } from './hot-manifests.js';
 import { pageOf } from './page.js';
 import { sendChecking } from './send-checking.js';
@@ -32,7 +33,8 @@ export interface PullOptions {
   readonly registry: Registry;
   readonly pullThrough: PullThrough;
   readonly transfers: Transfers;
-  readonly hot: HotManifests;
+  readonly hotManifests: HotManifests;
+  readonly hotBlobs: HotBlobs;
 }
 
 /**
@@ -43,7 +45,7 @@ export async function getManifest(
   req: IncomingMessage,
   res: ServerResponse,
   address: { readonly name: string; readonly reference: string },
-  { registry, pullThrough, hot }: PullOptions,
+  { registry, pullThrough, hotManifests }: PullOptions,
 ): Promise<void> {
   const repository = parseRepositoryName(address.name);
   const reference = parseReference(address.reference);
@@ -65,7 +67,9 @@ export async function getManifest(
   const found = other?.stored ?? stored;
   const headers = { ...identity(found.digest), 'Content-Type': found.manifest.mediaType };
   // A tag of an upstream has to be looked at there now and then.
-  if (reference.tag === undefined || !pullThrough.hasUpstream(repository)) hot.learn(repository, reference);
+  if (reference.tag === undefined || !pullThrough.hasUpstream(repository)) {
+    hotManifests.learn(repository, reference);
+  }
   if (isKnown(req, found.digest)) answerEmpty(res, 304, identity(found.digest));
   else answerBytes(res, 200, found.bytes, headers);
 }
@@ -79,7 +83,12 @@ export async function getBlob(
 ): Promise<void> {
   const repository = parseRepositoryName(address.name);
   const digest = parseDigest(address.digest);
-  const { pullThrough, registry } = options;
+  const { pullThrough, registry, hotBlobs } = options;
+  const open = hotBlobs.open(req, repository, digest);
+  if (open !== undefined) {
+    pullThrough.found(repository);
+    return sendOpen(req, res, digest, open, options);
+  }
   const local = await (req.method === 'HEAD'
     ? registry.blobs.findForPush(repository, digest)
     : registry.blobs.find(repository, digest));
@@ -89,6 +98,7 @@ export async function getBlob(
     local === undefined ? await pullThrough.blob(repository, digest) : { here: local };
   if (pulled === undefined) throw unknownBlob(repository, digest);
   if (isKnown(req, digest)) return answerEmpty(res, 304, identity(digest));
+  if (pulled.here?.checked) hotBlobs.learn(repository, digest);
   setHeaders(res, blobHeaders(digest));
   const size = pulled.here === undefined ? pulled.coming.size : pulled.here.stats.size;
   const plan = req.method === 'HEAD' ? 'whole' : planBlobRanges(req.headers.range, size);
@@ -108,6 +118,23 @@ async function headColdBlob(
   if (size === undefined) throw unknownBlob(repository, digest);
   setHeaders(res, { ...blobHeaders(digest), 'Content-Length': String(size) });
   res.end();
+}
+
+function sendOpen(
+  req: IncomingMessage,
+  res: ServerResponse,
+  digest: Digest,
+  { file, size }: OpenBlob,
+  { transfers }: PullOptions,
+): void {
+  setHeaders(res, blobHeaders(digest));
+  const plan = planBlobRanges(req.headers.range, size);
+  if (plan === 'unsatisfiable') {
+    file.close().catch(() => undefined);
+    answerUnsatisfiable(res, size);
+  } else {
+    transfers.send(res, file, layOut(res, plan, size));
+  }
 }
 
 async function sendBlob(

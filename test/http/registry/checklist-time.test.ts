@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { pino } from 'pino';
 import { createRegistryHandler } from '../../../server/http/registry/handler.js';
+import { createHotBlobs } from '../../../server/http/registry/hot-blobs.js';
 import { createHotManifests } from '../../../server/http/registry/hot-manifests.js';
 import { UploadSlots } from '../../../server/http/registry/upload-slots.js';
 import { createTransfers } from '../../../server/http/transfers.js';
@@ -31,7 +32,8 @@ beforeEach(async () => {
     access: await Access.open(config.registry, () => undefined),
     deletes: false,
     publicUrl: undefined,
-    hot: createHotManifests(registry, 0),
+    hotManifests: createHotManifests(registry, 0),
+    hotBlobs: createHotBlobs(registry),
     slots: new UploadSlots(4, 4),
     silenceMs: SILENCE_MS,
   };
