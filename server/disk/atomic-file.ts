@@ -51,6 +51,8 @@ export interface PendingFile {
   readonly handle: FileHandle;
   /** Where the bytes are until then, in the same file system. */
   readonly temporaryPath: string;
+  /** Makes the bytes durable, if they are to be, and closes the handle, ahead of `commit`, which has less to wait for then. */
+  settle(): Promise<void>;
   /** Makes the file durable, if it is to be, and visible under its name; the handle is closed. */
   commit(): Promise<void>;
   /** Removes what was written; safe after a failed `commit`. */
@@ -72,12 +74,19 @@ export async function createPendingFile(path: string, options: AtomicOptions = {
   } catch (error) {
     throw fileError(error, path);
   }
+  let settled = false;
+  const settle = async () => {
+    if (settled) return;
+    if (durable) await handle.sync();
+    await handle.close();
+    settled = true;
+  };
   return {
     handle,
     temporaryPath,
+    settle,
     async commit() {
-      if (durable) await handle.sync();
-      await handle.close();
+      await settle();
       await rename(temporaryPath, path);
       if (durable) await syncFolder(folder);
     },
@@ -88,8 +97,33 @@ export async function createPendingFile(path: string, options: AtomicOptions = {
   };
 }
 
-/** Makes the names in a folder durable (a rename is not, until its folder is synced). */
-export async function syncFolder(folder: string): Promise<void> {
+/** A sync of a folder that runs, and the one that all who came meanwhile wait for: theirs must begin after they came. */
+interface FolderSync {
+  readonly running: Promise<void>;
+  next?: Promise<void>;
+}
+
+const folderSyncs = new Map<string, FolderSync>();
+
+/** Makes the names in a folder durable (a rename is not, until its folder is synced). Those who wait share one sync. */
+export function syncFolder(folder: string): Promise<void> {
+  const current = folderSyncs.get(folder);
+  if (current === undefined) return startSync(folder);
+  current.next ??= current.running.catch(() => undefined).then(() => startSync(folder));
+  return current.next;
+}
+
+function startSync(folder: string): Promise<void> {
+  const sync: FolderSync = {
+    running: syncNow(folder).finally(() => {
+      if (folderSyncs.get(folder) === sync) folderSyncs.delete(folder);
+    }),
+  };
+  folderSyncs.set(folder, sync);
+  return sync.running;
+}
+
+async function syncNow(folder: string): Promise<void> {
   const handle = await open(folder, 'r');
   try {
     await handle.sync();

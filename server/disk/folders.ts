@@ -47,14 +47,24 @@ export async function sweepTemporaries(root: string): Promise<number> {
   return removed;
 }
 
+/** Folders that are being made: who needs one that another has just made waits until its name is durable, too. */
+const making = new Map<string, Promise<void>>();
+
 /**
  * Makes a folder and those above it, and makes their names durable: a crash does not take a file that was synced into it.
  *
  * @throws DepotError `ACCESS_DENIED`, `DISK_FULL`, `IO_FAILED`
  */
-export async function makeDurableFolder(path: string): Promise<void> {
-  if (!(await makeOne(path))) return;
-  await syncFolder(dirname(path));
+export function makeDurableFolder(path: string): Promise<void> {
+  const running = making.get(path);
+  if (running !== undefined) return running;
+  const made = makeAndSync(path).finally(() => making.delete(path));
+  making.set(path, made);
+  return made;
+}
+
+async function makeAndSync(path: string): Promise<void> {
+  if (await makeOne(path)) await syncFolder(dirname(path));
 }
 
 /** @returns whether it was not there before */

@@ -1,9 +1,9 @@
 /** Link files: a digest as text without a newline, the way the reference registry says what belongs where. */
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { writeFileAtomically } from '../disk/atomic-file.js';
+import { createPendingFile, type PendingFile } from '../disk/atomic-file.js';
 import { foldersIn, makeDurableFolder } from '../disk/folders.js';
-import { systemCode } from '../errors.js';
+import { fileError, systemCode } from '../errors.js';
 import { type Digest, isDigest } from '../oci/digest.js';
 import type { Layout } from './layout.js';
 import { takeLeases } from './leases.js';
@@ -30,11 +30,44 @@ export async function readLink(path: string): Promise<Digest | undefined> {
  * @throws DepotError `DISK_FULL`, `ACCESS_DENIED`, `IO_FAILED`
  */
 export async function writeLink(layout: Layout, path: string, digest: Digest): Promise<void> {
+  await (await prepareLink(layout, path, digest)).commit();
+}
+
+/** A link that is written and durable, but not visible yet. */
+export type PreparedLink = Pick<PendingFile, 'commit' | 'discard'>;
+
+/**
+ * The same in two steps, so that the first can be taken while something else is under way.
+ *
+ * @throws DepotError as {@link writeLink}
+ */
+export async function prepareLink(layout: Layout, path: string, digest: Digest): Promise<PreparedLink> {
   await takeLeases(layout, [path]);
-  if ((await readLink(path)) === digest) return;
+  if ((await readLink(path)) === digest) return { commit: async () => {}, discard: async () => {} };
   await makeDurableFolder(dirname(path));
   await makeDurableFolder(layout.stage);
-  await writeFileAtomically(path, digest, { stage: layout.stage });
+  const pending = await createPendingFile(path, { stage: layout.stage });
+  try {
+    await pending.handle.writeFile(digest);
+    await pending.settle();
+  } catch (error) {
+    await pending.discard();
+    throw fileError(error, path);
+  }
+  return {
+    async commit() {
+      try {
+        // The folder was empty since, which is what garbage looks like.
+        await takeLeases(layout, [dirname(path)]);
+        await makeDurableFolder(dirname(path));
+        await pending.commit();
+      } catch (error) {
+        await pending.discard();
+        throw fileError(error, path);
+      }
+    },
+    discard: pending.discard,
+  };
 }
 
 /** The digests that have a link below a folder such as `_layers`, by the links' places; what is in them is not read. */

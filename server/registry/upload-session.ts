@@ -4,9 +4,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { DepotError, fileError } from '../errors.js';
 import { type Algorithm, algorithmOf, type Digest, hexOf } from '../oci/digest.js';
 import { hashFile } from '../stream/hash-file.js';
-
-/** Bytes that are gathered before they are written: a socket gives 64 KiB at a time, a disk likes more. */
-const GATHER_BYTES = 1024 * 1024;
+import { Appending } from './appending.js';
 
 /** The bytes of an upload on the disk; what is in the file is what counts, in this process or a later one. */
 export class UploadSession {
@@ -15,6 +13,8 @@ export class UploadSession {
   /** Of the bytes up to `offset`; absent where they have not been read in this process. */
   #hash: Hash | undefined;
   #offset: number;
+  /** The bytes up to here are durable. */
+  #synced = 0;
 
   /**
    * @param path - the file, which exists
@@ -34,50 +34,48 @@ export class UploadSession {
   }
 
   /**
-   * Appends what a client sends, and makes it durable. When the client leaves in the middle, what came until then stays;
-   * when the disk is full, what was there before stays, and some of what came.
+   * Appends what a client sends. When the client leaves in the middle, what came until then stays; when the disk is full,
+   * what was written before stays. None of it is durable before {@link sync}.
    *
    * @throws DepotError `DISK_FULL`, `IO_FAILED`; whatever the body throws
    */
   async append(body: AsyncIterable<Uint8Array>): Promise<void> {
     const file = await this.#open();
-    const before = this.#offset;
+    const appending = new Appending(file, this.#offset, this.#hash);
     try {
-      await this.#appendAll(file, body);
+      await appending.all(body);
     } finally {
-      // Also what a client left behind: it will ask how far it came.
-      if (this.#offset > before) await file.sync().catch(() => undefined);
+      this.#offset = appending.offset;
+      if (!appending.isHashed) this.#hash = undefined;
+      if (appending.isLost) await this.#drop(file);
       await file.close();
     }
   }
 
-  async #appendAll(file: FileHandle, body: AsyncIterable<Uint8Array>): Promise<void> {
-    let gathered: Uint8Array[] = [];
-    let bytes = 0;
+  /**
+   * Makes the bytes durable.
+   *
+   * @throws DepotError `DISK_FULL`, `IO_FAILED`: the bytes since the last time cannot be trusted, and are dropped
+   */
+  async sync(): Promise<void> {
+    if (this.#offset === this.#synced) return;
+    const file = await this.#open();
     try {
-      for await (const chunk of body) {
-        gathered.push(chunk);
-        bytes += chunk.length;
-        if (bytes < GATHER_BYTES) continue;
-        const full = gathered;
-        gathered = [];
-        bytes = 0;
-        await this.#write(file, full);
-      }
+      await file.sync();
+      this.#synced = this.#offset;
+    } catch (error) {
+      await this.#drop(file);
+      throw fileError(error, 'the upload');
     } finally {
-      if (bytes > 0) await this.#write(file, gathered);
+      await file.close();
     }
   }
 
-  async #write(file: FileHandle, chunks: readonly Uint8Array[]): Promise<void> {
-    try {
-      const bytes = await writeFully(file, chunks, this.#offset);
-      for (const chunk of chunks) this.#hash?.update(chunk);
-      this.#offset += bytes;
-    } catch (error) {
-      await file.truncate(this.#offset).catch(() => undefined);
-      throw fileError(error, 'the upload');
-    }
+  /** After the disk has lost bytes nobody knows which. */
+  async #drop(file: FileHandle): Promise<void> {
+    this.#offset = this.#synced;
+    this.#hash = undefined;
+    await file.truncate(this.#synced).catch(() => undefined);
   }
 
   async #open(): Promise<FileHandle> {
@@ -100,20 +98,6 @@ export class UploadSession {
   async resume(): Promise<void> {
     this.#hash ??= await hashOf(this.path, this.#algorithm);
   }
-}
-
-/** @returns how many bytes the chunks have */
-async function writeFully(
-  file: FileHandle,
-  chunks: readonly Uint8Array[],
-  position: number,
-): Promise<number> {
-  const bytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
-  let { bytesWritten: done } = await file.writev([...chunks], position);
-  if (done === bytes) return bytes;
-  const all = Buffer.concat(chunks);
-  while (done < bytes) done += (await file.write(all, done, bytes - done, position + done)).bytesWritten;
-  return bytes;
 }
 
 async function hashOf(path: string, algorithm: Algorithm): Promise<Hash> {

@@ -1,16 +1,15 @@
 /** Uploads: sessions that live on the disk, where the reference registry keeps its own, and survive any restart. */
 import { randomUUID } from 'node:crypto';
-import { rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
-import { writeFileAtomically } from '../disk/atomic-file.js';
+import { mkdir, rm, rmdir, stat, unlink, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { makeDurableFolder } from '../disk/folders.js';
 import type { FreeSpace } from '../disk/free-space.js';
-import { DepotError } from '../errors.js';
+import { DepotError, fileError } from '../errors.js';
 import type { Algorithm, Digest } from '../oci/digest.js';
 import type { RepositoryName } from '../oci/reference.js';
 import type { Content } from './content.js';
 import type { Layout } from './layout.js';
-import { writeLink } from './links.js';
+import { prepareLink } from './links.js';
 import { UploadSession } from './upload-session.js';
 
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -61,9 +60,15 @@ export class Uploads {
     await this.#space.expect(0);
     const id = randomUUID();
     const folder = this.#layout.upload(repository, id);
-    await makeDurableFolder(folder);
-    await writeFileAtomically(join(folder, 'data'), '');
-    await writeFileAtomically(join(folder, 'startedat'), startedAt());
+    // Nothing is promised yet: who begins and finds the session gone after a crash begins again.
+    await makeDurableFolder(dirname(folder));
+    try {
+      await mkdir(folder);
+      await writeFile(join(folder, 'data'), '');
+      await writeFile(join(folder, 'startedat'), startedAt());
+    } catch (error) {
+      throw fileError(error, 'the upload');
+    }
     this.#sessions.set(id, new UploadSession(join(folder, 'data'), 0, algorithm));
     return { id, offset: 0 };
   }
@@ -81,6 +86,7 @@ export class Uploads {
   async append(repository: RepositoryName, id: string, part: UploadPart): Promise<UploadState> {
     return this.#alone(repository, id, async (session) => {
       await this.#append(session, part);
+      await session.sync();
       return { id, offset: session.offset };
     });
   }
@@ -98,11 +104,26 @@ export class Uploads {
         await this.#remove(repository, id);
         throw new DepotError('DIGEST_INVALID', 'the bytes that came do not match the digest', { digest });
       }
-      await this.#content.place(digest, session.path);
-      await writeLink(this.#layout, this.#layout.layerLink(repository, digest), digest);
+      await this.#keep(repository, digest, session);
       await this.#remove(repository, id);
       return session.offset;
     });
+  }
+
+  /**
+   * Everything that a disk is waited for, and that is not visible, goes side by side; then the bytes get their place, and
+   * last the link.
+   */
+  async #keep(repository: RepositoryName, digest: Digest, session: UploadSession): Promise<void> {
+    const preparing = prepareLink(this.#layout, this.#layout.layerLink(repository, digest), digest);
+    try {
+      await Promise.all([session.sync(), makeDurableFolder(dirname(this.#layout.data(digest))), preparing]);
+      await this.#content.place(digest, session.path);
+    } catch (error) {
+      await preparing.then((link) => link.discard()).catch(() => undefined);
+      throw error;
+    }
+    await (await preparing).commit();
   }
 
   /** @throws DepotError `BLOB_UPLOAD_UNKNOWN`, `RANGE_INVALID` (a request is writing) */
@@ -147,7 +168,14 @@ export class Uploads {
 
   async #remove(repository: RepositoryName, id: string): Promise<void> {
     this.#sessions.delete(id);
-    await rm(this.#layout.upload(repository, id), { recursive: true, force: true });
+    const folder = this.#layout.upload(repository, id);
+    try {
+      await unlink(join(folder, 'startedat'));
+      await rmdir(folder);
+    } catch {
+      // There is more in it: the bytes, or what the reference registry keeps.
+      await rm(folder, { recursive: true, force: true });
+    }
   }
 }
 
