@@ -18,7 +18,7 @@ import { multipartBody } from '../multipart.js';
 import { contentRange, type RangePlan } from '../ranges.js';
 import type { BodyPart, Transfers } from '../transfers.js';
 import { commonImageFor } from './accept.js';
-import { answerBytes, answerEmpty, answerJson, type Headers, identity, setHeaders } from './answer.js';
+import { answerBytes, answerEmpty, answerJson, identity, setHeaders } from './answer.js';
 import { planBlobRanges } from './blob-ranges.js';
 import type { HotBlobs, OpenBlob } from './hot-blobs.js';
 import type { HotManifests } from './hot-manifests.js';
