@@ -13,7 +13,7 @@ import {
   type RepositoryName,
   type StoredManifest,
 } from '../../index.js';
-import { EVERYWHERE, type Headers, identity } from './answer.js';
+import { EVERYWHERE, type Headers, identity, setHeaders } from './answer.js';
 
 /** The address of a manifest, as it was sent. */
 export interface ManifestAddress {
@@ -34,14 +34,14 @@ export interface HotManifests {
   learn(repository: RepositoryName, reference: Reference): void;
 }
 
-/** An answer that is ready; header fields are names and values by turns, as `writeHead` takes them fastest. */
+/** An answer that is ready. */
 interface Ready {
   /** Its bytes as characters of Latin-1, which leave in one write with the header fields; large ones as they are. */
   readonly body: string | Buffer;
   readonly mediaType: ManifestType;
   readonly etag: string;
-  readonly whole: string[];
-  readonly notModified: string[];
+  readonly whole: Headers;
+  readonly notModified: Headers;
 }
 
 type Wish = 'whole' | 'not-modified' | 'other';
@@ -65,9 +65,7 @@ export function createHotManifests(registry: Registry, maxBytes: number): HotMan
       const ready = known.find(keyOf(name, reference));
       const wish = ready === undefined ? 'other' : wishOf(req, ready);
       if (ready === undefined || wish === 'other') return false;
-      if (wish === 'not-modified') res.writeHead(304, ready.notModified).end();
-      else if (req.method === 'HEAD') res.writeHead(200, ready.whole).end();
-      else res.writeHead(200, ready.whole).end(ready.body, 'latin1');
+      send(res, wish, ready);
       return true;
     },
     learn(repository, reference) {
@@ -77,6 +75,19 @@ export function createHotManifests(registry: Registry, maxBytes: number): HotMan
       });
     },
   };
+}
+
+/** Fields are set one by one, so that those who note what was answered find them. */
+function send(res: ServerResponse, wish: Exclude<Wish, 'other'>, ready: Ready): void {
+  if (wish === 'not-modified') {
+    res.statusCode = 304;
+    setHeaders(res, ready.notModified);
+    res.end();
+  } else {
+    setHeaders(res, ready.whole);
+    if (res.req.method === 'HEAD') res.end();
+    else res.end(ready.body, 'latin1');
+  }
 }
 
 function readyAnswer({ digest, bytes, manifest }: StoredManifest): Ready {
@@ -90,8 +101,8 @@ function readyAnswer({ digest, bytes, manifest }: StoredManifest): Ready {
     body: bytes.length > MOST_IN_ONE_WRITE ? bytes : bytes.toString('latin1'),
     mediaType: manifest.mediaType,
     etag: `"${digest}"`,
-    whole: inTurns(whole),
-    notModified: inTurns(notModified),
+    whole,
+    notModified,
   };
 }
 
@@ -134,8 +145,4 @@ function isTaken(mediaType: ManifestType, accepts: string | undefined): boolean 
 /** Tags have no colon, digests do. */
 function keyOf(name: string, reference: string): string {
   return `${name}@${reference}`;
-}
-
-function inTurns(headers: Headers): string[] {
-  return Object.entries(headers).flat();
 }

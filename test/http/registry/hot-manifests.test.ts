@@ -71,6 +71,16 @@ describe('a manifest that is in memory', () => {
     expect([known.status, known.headers.get('docker-content-digest')]).toEqual([304, ONE.digest]);
   });
 
+  test('has its tag, its digest and its size in the log as before', async () => {
+    await pushHot(ONE);
+    const lines = () =>
+      depot.log().filter(({ path, status }) => path === '/v2/a/manifests/v1' && status === 200);
+    const first = lines()[0];
+    expect(first).toMatchObject({ reference: 'v1', digest: ONE.digest, bytes: ONE.manifest.length });
+    const { reference, digest, bytes } = first ?? {};
+    expect(lines().at(-1)).toMatchObject({ reference, digest, bytes });
+  });
+
   test('keeps every byte, also of what is no ASCII or is large', async () => {
     for (const [tag, note] of [
       ['v1', 'größer ☃'],
