@@ -16,6 +16,8 @@ export interface TransferOrder {
   /** Milliseconds before it is gone on with, after a break. */
   readonly backoff: number;
   readonly signal: AbortSignal;
+  /** Told of bytes as they come. */
+  readonly onBytes: (bytes: number) => void;
 }
 
 /** Answers in a row that brought no byte, after which it is given up. */
@@ -87,6 +89,7 @@ export class BlobTransfer {
         const fresh = chunk.subarray(skip);
         skip -= chunk.length - fresh.length;
         this.#received += fresh.length;
+        this.#order.onBytes(fresh.length);
         if (fresh.length > 0) yield fresh;
       }
     } catch (error) {

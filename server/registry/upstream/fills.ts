@@ -90,6 +90,9 @@ export class Fills {
       digest,
       backoff: timing.backoff,
       signal: this.#closing.signal,
+      onBytes: (bytes) => {
+        tally.bytes += bytes;
+      },
     });
     let failure: unknown;
     try {
@@ -104,7 +107,6 @@ export class Fills {
       failure = error;
       throw error;
     } finally {
-      tally.bytes += transfer.received;
       await file.end(failure);
     }
   }

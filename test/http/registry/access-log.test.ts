@@ -43,7 +43,7 @@ test.each([
   ['team/app/blobs/sha256:short', { repository: 'team/app', error: 'DIGEST_INVALID' }],
   ['Team/manifests/v1', { reference: 'v1', error: 'NAME_INVALID' }],
   ['a%22%1b%5b31m/manifests/%22%0a', { error: 'NAME_INVALID' }],
-  ['%zz/manifests/v1', { error: 'NAME_UNKNOWN' }],
+  ['%zz/manifests/v1', { error: 'NAME_INVALID' }],
 ])('a request for %s is logged with what it was about', async (path, expected) => {
   const agent = `test:${path}:`;
   await client.get(path, { 'User-Agent': agent });
