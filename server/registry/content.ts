@@ -37,6 +37,7 @@ const MAX_REMEMBERED = 200_000;
 export class Content {
   readonly #layout: Layout;
   readonly #onDamage: OnDamage;
+  readonly #checking = new Map<Digest, Promise<boolean>>();
   readonly #checks = new Map<Digest, { readonly version: FileVersion; readonly at: number }>();
 
   constructor(layout: Layout, onDamage: OnDamage) {
@@ -129,11 +130,20 @@ export class Content {
   }
 
   /**
-   * Reads all of what was not checked lately. What does not match is put aside.
+   * Reads all of what was not checked lately, once however many ask. What does not match is put aside.
    *
    * @returns whether the bytes are right
+   * @throws DepotError as {@link matches}
    */
-  async check(found: StoredContent): Promise<boolean> {
+  check(found: StoredContent): Promise<boolean> {
+    const running = this.#checking.get(found.digest);
+    if (running !== undefined) return running;
+    const checking = this.#check(found).finally(() => this.#checking.delete(found.digest));
+    this.#checking.set(found.digest, checking);
+    return checking;
+  }
+
+  async #check(found: StoredContent): Promise<boolean> {
     if (await this.matches(found)) return true;
     await this.quarantine(found);
     return false;

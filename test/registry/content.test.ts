@@ -28,3 +28,19 @@ test('who finds damage late does not put aside what was pushed again in the mean
   expect(await readFile(layout.data(digest), 'utf8')).toBe('right');
   expect(damaged).toEqual([]);
 });
+
+test('content that many want is read once for all of them', async () => {
+  const layout = new Layout(folder);
+  const content = new Content(layout, () => undefined);
+  const digest = digestOf('sha256', createHash('sha256').update('right').digest('hex'));
+  await mkdir(dirname(layout.data(digest)), { recursive: true });
+  await writeFile(layout.data(digest), 'right');
+  const found = await content.find(digest);
+  if (found === undefined) throw new Error('not found');
+  const [one, other] = [content.check(found), content.check(found)];
+  expect(other).toBe(one);
+  expect([await one, await other]).toEqual([true, true]);
+  const later = content.check(found);
+  expect(later).not.toBe(one);
+  expect(await later).toBe(true);
+});
