@@ -29,7 +29,7 @@ export { type OpenFile, openRegularFile, parsePath } from './disk/safe-path.js';
 export { DepotError, fileError, outcomeOf, systemCode } from './errors.js';
 export { createLog, type Log, type Logger } from './log.js';
 export { createMetrics, type Metrics } from './metrics.js';
-export { algorithmOf, type Digest, hexOf, isAlgorithm, isDigest, parseDigest } from './oci/digest.js';
+export { type Digest, isAlgorithm, isDigest, parseDigest } from './oci/digest.js';
 export type { Manifest } from './oci/manifest.js';
 export { bareType, isIndexType, isManifestType, type ManifestType, OCI_INDEX } from './oci/media-type.js';
 export {
