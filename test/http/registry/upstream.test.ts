@@ -328,9 +328,9 @@ describe('a tag', () => {
   });
 
   test('that could not be confirmed is not asked for again for a while', async () => {
-    const client = await start({}, { freshTag: 300, revalidate: 100 });
+    const client = await start({}, { freshTag: 3000, revalidate: 1000 });
     await client.get(path);
-    await new Promise((wake) => setTimeout(wake, 350));
+    await new Promise((wake) => setTimeout(wake, 3050));
     upstream.script = (_req, res) => void res.destroy();
     for (let times = 0; times < 5; times += 1) {
       expect((await client.get(path)).headers.get('warning')).toContain('quay.io');
