@@ -2,7 +2,7 @@
 import { readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { syncFolder, temporaryName } from '../disk/atomic-file.js';
-import { makeDurableFolder } from '../disk/folders.js';
+import { foldersIn, makeDurableFolder } from '../disk/folders.js';
 import { DepotError, fileError, systemCode } from '../errors.js';
 import { algorithmOf, type Digest, hexOf } from '../oci/digest.js';
 import { isTag, type RepositoryName, type Tag } from '../oci/reference.js';
@@ -37,8 +37,10 @@ export class Tags {
       // Tags are ASCII, where the order of code units is that of bytes.
       return names.filter(isTag).sort();
     } catch (error) {
-      if (systemCode(error) === 'ENOENT') return undefined;
-      throw fileError(error, 'the tags');
+      if (systemCode(error) !== 'ENOENT') throw fileError(error, 'the tags');
+      // Manifests may have been pushed by their digests alone.
+      const folders = await foldersIn(this.#layout.repository(repository));
+      return folders.includes('_manifests') ? [] : undefined;
     }
   }
 

@@ -60,6 +60,16 @@ describe('checklist 9: the list of tags', () => {
     expect(pages.flatMap(({ items }) => items)).toEqual(all);
   });
 
+  test('is empty where manifests have digests alone', async () => {
+    const image = imageOf(['by its digest']);
+    await client.push('c9/untagged', image.digest, image);
+    const answer = await client.get('c9/untagged/tags/list');
+    expect([answer.status, JSON.parse(await answer.text())]).toEqual([
+      200,
+      { name: 'c9/untagged', tags: [] },
+    ]);
+  });
+
   test('goes on behind a tag that is not there', async () => {
     const [page] = await pagesOf('c9/tags/list?last=t9998%2Fx&n=1');
     expect(page?.items).toEqual(['t9999']);
