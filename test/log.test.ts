@@ -61,7 +61,7 @@ describe('what clients send', () => {
     ['no request', 'GARBAGE\r\n\r\n', 400, { msg: 'unreadable request refused' }],
     [
       'headers without end',
-      `GET / HTTP/1.1\r\nHost: a\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`,
+      `GET / HTTP/1.1\r\nHost: a\r\nX: ${'x'.repeat(40_000)}\r\n\r\n`,
       431,
       { msg: 'unreadable request refused' },
     ],

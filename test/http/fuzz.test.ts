@@ -184,7 +184,7 @@ const VALUES = [
   '\x01\x02\x7f',
   'é\xff',
   'a'.repeat(9_000),
-  'a'.repeat(17_000),
+  'a'.repeat(33_000),
   '%{jndi:ldap://x}',
   "'; DROP TABLE assets;--",
   '<script>',
