@@ -12,6 +12,7 @@ export const CONFIG_DEFAULTS = {
   keys: { dir: 'keys' },
   data: { dir: 'data' },
   sign: { auto: false, hash: 'sha512' },
+  aci: { latest: 'newest' },
   registry: {
     write: 'loopback',
     users: 'users.htpasswd',

@@ -1,12 +1,14 @@
 /** Walking a folder tree in a stable order. */
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { join, sep } from 'node:path';
-import { fileError } from '../errors.js';
+import { type DepotError, fileError } from '../errors.js';
 
 /** What a walk can be told. */
 export interface WalkOptions {
   /** `inside`: links count if they end inside the root. `follow`: wherever they end. */
   readonly symlinks: 'inside' | 'follow';
+  /** Told of a folder below the root that cannot be read, which is then passed over; without it the walk fails. */
+  readonly onUnreadable?: (error: DepotError) => void;
 }
 
 /**
@@ -37,7 +39,10 @@ async function* walkFolder(walk: Walk, folder: string, ancestors: readonly strin
   const absolute = join(walk.root, folder);
   const real = ancestors.at(-1) ?? absolute;
   const entries = await readdir(absolute, { withFileTypes: true }).catch((error: unknown) => {
-    throw fileError(error, absolute);
+    const failure = fileError(error, absolute);
+    if (folder === '' || walk.options.onUnreadable === undefined) throw failure;
+    walk.options.onUnreadable(failure);
+    return [];
   });
   entries.sort((a, b) => (a.name < b.name ? -1 : 1));
   for (const entry of entries) {

@@ -77,7 +77,15 @@ function pathOf(url: string): string {
   return end === -1 ? url : url.slice(0, end);
 }
 
-const ROUTES: ReadonlySet<string> = new Set(['assets', 'keys', 'v2', 'healthz', 'readyz', 'metrics']);
+const ROUTES: ReadonlySet<string> = new Set([
+  'assets',
+  'aci-images',
+  'keys',
+  'v2',
+  'healthz',
+  'readyz',
+  'metrics',
+]);
 
 function routeOf(path: string): string {
   if (path === '/') return 'home';

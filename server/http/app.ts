@@ -1,7 +1,8 @@
 /** The routes, in one table. */
-import express, { type Express, type Router } from 'express';
+import express, { type Express, type RequestHandler, type Router } from 'express';
 import { DepotError, type Logger } from '../index.js';
 import { createFailureHandler } from './failure.js';
+import { IMAGES_BY_NAME } from './images-by-name.js';
 
 /** What the routes are made of. */
 export interface AppOptions {
@@ -10,6 +11,8 @@ export interface AppOptions {
   readonly health: Router;
   readonly keys: Router;
   readonly home: Router;
+  readonly discovery: RequestHandler;
+  readonly imagesByName: Router;
 }
 
 /** Makes the Express application; it listens to nothing by itself. */
@@ -23,7 +26,10 @@ export function createApp(options: AppOptions): Express {
   // In any other mode the last resort of Express answers with a stack trace.
   app.set('env', 'production');
 
+  // A name that is asked about may look like any path.
+  app.use(options.discovery);
   app.use('/assets', options.assets);
+  app.use(IMAGES_BY_NAME, options.imagesByName);
   app.use('/keys', options.keys);
   app.use(options.health);
   app.use(options.home);

@@ -1,6 +1,6 @@
 /** `GET` and `HEAD /assets/...`: the assets folder, its files and its listings. */
 import { type Request, type Response, Router } from 'express';
-import { DepotError, findAsset, parsePath } from '../index.js';
+import { DepotError, findAsset, parsePath, type RequestedPath } from '../index.js';
 import { type CacheRule, cacheControlBy } from './cache-rules.js';
 import { createDeferrals, type Patience, type SigningState } from './deferrals.js';
 import { answerFile, type FileAnswers } from './file-answer.js';
@@ -36,18 +36,33 @@ const MAX_ATTEMPTS = 10;
 /** What clients are told to wait for a pending signature, in seconds. */
 const PENDING_RETRY_S = '1';
 
+/** Answers a GET or HEAD with the asset that a path leads to. */
+export type AnswerAsset = (req: Request, res: Response, requested: RequestedPath) => Promise<void>;
+
 /** The routes of one assets folder, to be mounted where it is to be seen. */
 export function assetsRouter(options: AssetsOptions): Router {
-  const answers: FileAnswers = { ...options, cacheControl: cacheControlBy(options.cache) };
-  const prepared: Prepared = { ...options, answers, deferrals: createDeferrals(options.patience) };
+  const answer = assetAnswers(options);
   const router = Router();
   router.use(onlyReads);
-  router.use((req, res) => answerAsset(req, res, prepared));
+  router.use((req, res) =>
+    answer(req, res, parsePath(splitTarget(req.originalUrl).path.slice(req.baseUrl.length))),
+  );
   return router;
 }
 
-async function answerAsset(req: Request, res: Response, options: Prepared): Promise<void> {
-  const requested = parsePath(splitTarget(req.originalUrl).path.slice(req.baseUrl.length));
+/** The answers alone, for other addresses of the same files. */
+export function assetAnswers(options: AssetsOptions): AnswerAsset {
+  const answers: FileAnswers = { ...options, cacheControl: cacheControlBy(options.cache) };
+  const prepared: Prepared = { ...options, answers, deferrals: createDeferrals(options.patience) };
+  return (req, res, requested) => answerAsset(req, res, requested, prepared);
+}
+
+async function answerAsset(
+  req: Request,
+  res: Response,
+  requested: RequestedPath,
+  options: Prepared,
+): Promise<void> {
   const name = requested.parts.join('/');
   const state = await signingStateFor(req, res, name, options);
   if (state === 'withheld') throw new DepotError('NOT_FOUND', `${name} is the signature of other bytes`);

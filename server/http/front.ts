@@ -3,6 +3,7 @@ import type { RequestListener } from 'node:http';
 import { join } from 'node:path';
 import {
   Access,
+  AciIndex,
   type Config,
   createMetrics,
   type Housekeeping,
@@ -17,11 +18,13 @@ import {
 } from '../index.js';
 import { createObserver, observeUnreadable } from './access-log.js';
 import { createApp } from './app.js';
-import { assetsRouter } from './assets.js';
+import { type AssetsOptions, assetAnswers, assetsRouter } from './assets.js';
 import { type Connections, createConnections } from './connections.js';
+import { discoveryHandler } from './discovery.js';
 import { healthRouter } from './health.js';
 import { homeRouter } from './home.js';
 import { createHotFiles } from './hot-files.js';
+import { imagesByNameRouter, namesInAssets } from './images-by-name.js';
 import { keysRouter } from './keys.js';
 import { readinessOf, type Signing } from './readiness.js';
 import { type OnUnreadable, refuseRequest } from './refusals.js';
@@ -107,14 +110,23 @@ export async function createFront(depot: Depot): Promise<Front> {
     hotManifests: createHotManifests(registry, config.registry.memory),
     hotBlobs: createHotBlobs(registry),
   });
+  const served: AssetsOptions = {
+    ...assets,
+    keysDir: config.keys.dir,
+    transfers,
+    hot,
+    signatureState: signing?.signatureState,
+  };
+  const images = indexImages(config, log);
   const app = createApp({
     logger: log.logger,
-    assets: assetsRouter({
-      ...assets,
+    assets: assetsRouter(served),
+    // What a name leads to may change, so neither caches nor our memory keep these answers.
+    imagesByName: imagesByNameRouter(images, assetAnswers({ ...served, cache: [], hot: undefined })),
+    discovery: discoveryHandler({
+      sources: [namesInAssets(images)],
       keysDir: config.keys.dir,
-      transfers,
-      hot,
-      signatureState: signing?.signatureState,
+      publicUrl: config.publicUrl,
     }),
     health: healthRouter({ metrics, readiness: () => readinessOf(config, signing) }),
     keys: keysRouter({
@@ -147,8 +159,22 @@ export async function createFront(depot: Depot): Promise<Front> {
     else if (!hot.answer(req, res)) app(req, res);
   };
   const onUnreadable = observeUnreadable(log, metrics, config.log.requests);
-  const end = () => pullThrough.close();
+  const end = async () => {
+    await Promise.all([pullThrough.close(), images.stop()]);
+  };
   return { handle, onUnreadable, connections, transfers, housekeeping, notifier, end };
+}
+
+function indexImages({ aci, assets, keys, data }: Config, { logger }: Log): AciIndex {
+  const images = new AciIndex({
+    assets: { ...assets, keysDir: keys.dir },
+    memoryPath: join(data.dir, 'aci-index.json'),
+    latest: aci.latest,
+    onPassedOver: (file, reason) => logger.debug({ file, reason }, 'not found by name'),
+    onTrouble: (error) => logger.warn({ err: error }, 'not all images are found by name'),
+  });
+  images.start();
+  return images;
 }
 
 async function openAccess(config: Config, { logger }: Log): Promise<Access> {

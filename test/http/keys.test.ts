@@ -24,7 +24,8 @@ const refused: string[] = [];
 function appFor(folder: string): Express {
   const none = express.Router();
   const keys = keysRouter({ dir: folder, onRefused: (file) => refused.push(file) });
-  return createApp({ logger: pino({ level: 'silent' }), assets: none, health: none, keys, home: none });
+  const others = { assets: none, health: none, home: none, discovery: none, imagesByName: none };
+  return createApp({ logger: pino({ level: 'silent' }), keys, ...others });
 }
 
 const get = (path: string, headers: Record<string, string> = {}) =>
