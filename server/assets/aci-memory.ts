@@ -1,8 +1,9 @@
 /**
- * What was read from the manifests of images, kept in a file so that a restart does not read them again. It can be
- * removed at any time: it is made anew from the images.
+ * What was read from the manifests of images, kept in a file so that a restart does not read them again: a line of JSON
+ * for each. It can be removed at any time: it is made anew from the images.
  */
 import { readFile } from 'node:fs/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { z } from 'zod';
 import { writeFileAtomically } from '../disk/atomic-file.js';
 import type { FileVersion } from '../disk/file-version.js';
@@ -18,36 +19,32 @@ export interface RememberedAci {
 /** By file name, relative to the assets folder. */
 export type AciMemory = ReadonlyMap<string, RememberedAci>;
 
-/** A change of this form makes older files unreadable, and so the memory begins anew. */
-const MEMORY = z.object({
-  format: z.literal(1),
-  files: z.array(
-    z.tuple([
-      z.string(),
-      z.object({ ino: z.number(), size: z.number(), mtimeMs: z.number(), ctimeMs: z.number() }),
-      z
-        .object({
-          image: z.string(),
-          version: z.string().optional(),
-          os: z.string().optional(),
-          arch: z.string().optional(),
-        })
-        .optional(),
-    ]),
-  ),
-});
+const LINE = z.tuple([
+  z.string(),
+  z.object({ ino: z.number(), size: z.number(), mtimeMs: z.number(), ctimeMs: z.number() }),
+  z
+    .object({
+      image: z.string(),
+      version: z.string().optional(),
+      os: z.string().optional(),
+      arch: z.string().optional(),
+    })
+    .optional(),
+]);
 
-/** Reads a memory; empty where there is none, or something else. */
+/** Between so many lines other work has its turn. */
+const LINES_AT_ONCE = 256;
+
+/** Reads a memory. A line that is something else is passed over, and a file that cannot be read is empty. */
 export async function loadAciMemory(path: string): Promise<AciMemory> {
-  const text = await readFile(path, 'utf8').catch(() => '');
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch {
-    return new Map();
+  const memory = new Map<string, RememberedAci>();
+  const lines = (await readFile(path, 'utf8').catch(() => '')).split('\n');
+  for (const [index, line] of lines.entries()) {
+    if (index % LINES_AT_ONCE === 0) await nextTurn();
+    const { success, data } = LINE.safeParse(parseJson(line));
+    if (success) memory.set(data[0], { version: data[1], identity: data[2] });
   }
-  const { success, data } = MEMORY.safeParse(json);
-  return new Map(success ? data.files.map(([file, version, identity]) => [file, { version, identity }]) : []);
+  return memory;
 }
 
 /**
@@ -56,17 +53,26 @@ export async function loadAciMemory(path: string): Promise<AciMemory> {
  * @throws DepotError as {@link writeFileAtomically}
  */
 export async function saveAciMemory(path: string, memory: AciMemory): Promise<void> {
-  const files = [...memory].map(
-    ([
-      file,
-      {
-        version: { ino, size, mtimeMs, ctimeMs },
-        identity,
-      },
-    ]) => {
-      const version = { ino, size, mtimeMs, ctimeMs };
-      return identity === undefined ? [file, version] : [file, version, identity];
-    },
-  );
-  await writeFileAtomically(path, JSON.stringify({ format: 1, files }), { durable: false });
+  await writeFileAtomically(path, chunksOf(memory), { durable: false });
+}
+
+async function* chunksOf(memory: AciMemory): AsyncGenerator<Buffer> {
+  let lines: string[] = [];
+  for (const [file, { version, identity }] of memory) {
+    const { ino, size, mtimeMs, ctimeMs } = version;
+    const line = [file, { ino, size, mtimeMs, ctimeMs }, ...(identity === undefined ? [] : [identity])];
+    lines.push(JSON.stringify(line));
+    if (lines.length < LINES_AT_ONCE) continue;
+    yield Buffer.from(`${lines.join('\n')}\n`);
+    lines = [];
+  }
+  yield Buffer.from(lines.join('\n'));
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }

@@ -168,7 +168,7 @@ export async function createFront(depot: Depot): Promise<Front> {
 function indexImages({ aci, assets, keys, data }: Config, { logger }: Log): AciIndex {
   const images = new AciIndex({
     assets: { ...assets, keysDir: keys.dir },
-    memoryPath: join(data.dir, 'aci-index.json'),
+    memoryPath: join(data.dir, 'aci-index.jsonl'),
     latest: aci.latest,
     onPassedOver: (file, reason) => logger.debug({ file, reason }, 'not found by name'),
     onTrouble: (error) => logger.warn({ err: error }, 'not all images are found by name'),

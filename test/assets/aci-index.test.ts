@@ -43,7 +43,7 @@ afterEach(async () => {
 function index(options: Partial<AciIndexOptions> = {}): AciIndex {
   const made = new AciIndex({
     assets: { dir, symlinks: 'inside' },
-    memoryPath: join(folder, 'aci-index.json'),
+    memoryPath: join(folder, 'aci-index.jsonl'),
     latest: 'newest',
     lookEveryMs: 0,
     onPassedOver: (file, reason) => passedOver.push(`${file}: ${reason}`),
@@ -126,7 +126,7 @@ describe('an index of images', () => {
     await first.stop();
 
     // What the file of the memory says is taken as it is, so the manifest was not read again.
-    const memory = join(folder, 'aci-index.json');
+    const memory = join(folder, 'aci-index.jsonl');
     writeFileSync(memory, readFileSync(memory, 'utf8').replaceAll('coreos/etcd', 'coreos/flannel'));
     const second = index();
     expect(await find(second, { image: 'example.com/coreos/flannel' })).toBe('a.aci');
@@ -135,10 +135,10 @@ describe('an index of images', () => {
     expect(await find(second, { version: 'v2' })).toBe('a.aci');
   });
 
-  test.each(['', '{', '{"format":1,"files":[["a.aci"]]}', '{"format":9}'])(
+  test.each(['', '{', '["a.aci"]', '["a.aci",{"ino":1}]\nnull\n[]', '\0'])(
     'begins anew where the memory holds %p',
     async (text) => {
-      writeFileSync(join(folder, 'aci-index.json'), text);
+      writeFileSync(join(folder, 'aci-index.jsonl'), text);
       await put('a.aci', { version: 'v1' });
       expect(await find(index())).toBe('a.aci');
       expect(await find(index())).toBe('a.aci');
@@ -147,7 +147,7 @@ describe('an index of images', () => {
 
   test('goes on without a place for its memory, and says so once', async () => {
     await put('a.aci', { version: 'v1' });
-    const images = index({ memoryPath: join(folder, 'gone', 'aci-index.json') });
+    const images = index({ memoryPath: join(folder, 'gone', 'aci-index.jsonl') });
     expect(await find(images)).toBe('a.aci');
     expect(await find(images)).toBe('a.aci');
     expect(troubles).toEqual([expect.stringContaining('gone')]);
