@@ -1,6 +1,6 @@
 /** How every command runs: results on stdout, talk on stderr, failures as one line and an exit status. */
 import { types } from 'node:util';
-import { DepotError, outcomeOf, systemCode } from '../server/index.js';
+import { DepotError, fileError, outcomeOf, systemCode } from '../server/index.js';
 
 /**
  * Runs the body of a command and sets the exit status: 0 done, or what the error's code says.
@@ -8,10 +8,10 @@ import { DepotError, outcomeOf, systemCode } from '../server/index.js';
  * @param work - the command; it throws to fail, and returns when it is done
  */
 export async function run(work: () => Promise<void>): Promise<void> {
+  process.stdout.on('error', endWithoutReader);
   try {
     await work();
   } catch (error) {
-    if (systemCode(error) === 'EPIPE') return;
     say(`bootdepot: ${describe(error)}`);
     process.exitCode = outcomeOf(error).exit;
   }
@@ -22,6 +22,16 @@ export function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
+/** Writes bytes to stdout as they are, as fast as they are taken. */
+export async function printBytes(bytes: Uint8Array): Promise<void> {
+  // Where they are not taken, the process ends before this does: see endWithoutReader.
+  await new Promise<void>((resolve) => {
+    process.stdout.write(bytes, (error) => {
+      if (error == null) resolve();
+    });
+  });
+}
+
 /** Writes a value for scripts to stdout, as one JSON document. */
 export function printJson(value: unknown): void {
   print(JSON.stringify(value, null, 2));
@@ -30,6 +40,14 @@ export function printJson(value: unknown): void {
 /** Writes a line of talk (progress, warnings, failures) to stderr. */
 export function say(text: string): void {
   process.stderr.write(`${text}\n`);
+}
+
+/** Results that nobody takes: the reader has left, as `head` does, or the disk is full. */
+function endWithoutReader(error: Error): never {
+  if (systemCode(error) === 'EPIPE') process.exit();
+  const failure = fileError(error, 'stdout');
+  say(`bootdepot: ${failure.message}`);
+  process.exit(outcomeOf(failure).exit);
 }
 
 function describe(error: unknown): string {

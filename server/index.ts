@@ -5,7 +5,9 @@ export { Access } from './access/access.js';
 export type { Credentials } from './access/logins.js';
 export type { Action, Caller } from './access/rights.js';
 export { isAcIdentifier } from './aci/ac-name.js';
-export type { AciEntry, AciInspection } from './aci/inspect.js';
+export type { AciDifference } from './aci/diff.js';
+export type { AciEntry, ListedAciEntry } from './aci/entry.js';
+export type { AciInspection } from './aci/inspect.js';
 export type { RenameOutcome } from './aci/rename-all.js';
 export { AciIndex } from './assets/aci-index.js';
 export { type Asset, type AssetsFolder, findAsset, refuseKeysAmongAssets } from './assets/asset.js';
@@ -77,18 +79,21 @@ export { PullThrough } from './registry/upstream/pull-through.js';
 export type { PulledBlob } from './registry/upstream/pulled-blobs.js';
 export type { Timing } from './registry/upstream/timing.js';
 
+export const catAci = onFirstCall(async () => (await import('./aci/cat.js')).catAci);
 export const collectGarbage = onFirstCall(
   async () => (await import('./registry/gc/collect.js')).collectGarbage,
 );
 export const createSigningKey = onFirstCall(
   async () => (await import('./openpgp/key-store.js')).createSigningKey,
 );
+export const diffAcis = onFirstCall(async () => (await import('./aci/diff.js')).diffAcis);
 export const formatConfig = onFirstCall(async () => (await import('./config/print.js')).formatConfig);
 export const importSigningKey = onFirstCall(
   async () => (await import('./openpgp/key-store.js')).importSigningKey,
 );
 export const inspectAci = onFirstCall(async () => (await import('./aci/inspect.js')).inspectAci);
 export const inspectKeys = onFirstCall(async () => (await import('./openpgp/inspect-keys.js')).inspectKeys);
+export const listAci = onFirstCall(async () => (await import('./aci/list.js')).listAci);
 export const loadConfig = onFirstCall(async () => (await import('./config/config.js')).loadConfig);
 export const readKeyring = onFirstCall(async () => (await import('./openpgp/keyring.js')).readKeyring);
 export const renameAcis = eachOnFirstCall(async () => (await import('./aci/rename-all.js')).renameAcis);

@@ -15,6 +15,8 @@ export interface AciVisitor {
   bytes?(chunk: Uint8Array): void;
   /** Takes an entry or a part of its data. @returns `'enough'` to end the reading */
   event(event: TarEvent): 'enough' | undefined;
+  /** Called after the events of some bytes, and waited for before more are read. */
+  settled?(): Promise<void>;
 }
 
 /** Where reading stops, so that a hostile archive cannot take all time and memory. */
@@ -112,6 +114,7 @@ async function readTar(source: AsyncIterable<Uint8Array>, visitor: AciVisitor, l
       if (event.kind === 'entry') budget.spendEntry(event.entry);
       if (visitor.event(event) === 'enough') return ending();
     }
+    await visitor.settled?.();
   }
   reader.end();
   return ending();

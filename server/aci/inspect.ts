@@ -2,29 +2,12 @@
 import { createHash } from 'node:crypto';
 import { DepotError } from '../errors.js';
 import type { Compression } from '../stream/compression.js';
-import { printableBytes } from '../stream/printable-bytes.js';
-import type { TarEntry, TarEntryType } from '../stream/tar-entry.js';
 import { readAci } from './archive.js';
+import { type AciEntry, describeEntry } from './entry.js';
 import { type ImageId, imageIdOf } from './image-id.js';
 import type { ManifestReading } from './image-manifest.js';
 import { asInvalidAci, NO_MANIFEST } from './invalid-aci.js';
 import { ManifestFile } from './manifest-file.js';
-
-/** One entry of an archive, its names fit for a terminal. */
-export interface AciEntry {
-  readonly type: TarEntryType;
-  /** Permission bits. */
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-  /** Bytes of data. */
-  readonly size: number;
-  /** Seconds since the epoch. */
-  readonly mtime: number;
-  readonly name: string;
-  /** Of links only. */
-  readonly target?: string;
-}
 
 /** All that a look into an archive tells. */
 export interface AciInspection {
@@ -59,7 +42,7 @@ export async function inspectAci(path: string): Promise<AciInspection> {
       hash.update(chunk);
     },
     event(event) {
-      if (event.kind === 'entry') entries.push(describe(event.entry));
+      if (event.kind === 'entry') entries.push(describeEntry(event.entry));
       found ??= file.take(event);
       return undefined;
     },
@@ -73,20 +56,4 @@ export async function inspectAci(path: string): Promise<AciInspection> {
   const imageId = imageIdOf(hash.digest('hex'));
   const { json: manifest, problems } = found;
   return { path, compression, fileBytes, tarBytes, imageId, manifest, problems, entries };
-}
-
-function describe(entry: TarEntry): AciEntry {
-  const { type, mode, uid, gid, size, mtime } = entry;
-  const isLink = type === 'hard-link' || type === 'symlink';
-  const name = printableBytes(entry.name);
-  return {
-    type,
-    mode,
-    uid,
-    gid,
-    size,
-    mtime,
-    name,
-    ...(isLink && { target: printableBytes(entry.linkName) }),
-  };
 }
