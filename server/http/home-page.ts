@@ -63,6 +63,7 @@ rkt trust --root --insecure-allow-http ${base}/keys/pubkey.asc
 rkt fetch ${base}/assets/NAME.aci
 </pre>
 <p>rkt shows the fingerprint and asks: compare it with the one the operator of this server gives you.
+<p>Where this server has port 443 or 80, rkt finds the ACIs by name, too: <code>rkt fetch NAME:VERSION</code>
 
 <h2 id="repositories">Repositories</h2>
 ${repositoryList(origin, repositories)}</html>

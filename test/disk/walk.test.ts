@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { isInside, walkFiles } from '../../server/disk/walk.js';
+import type { DepotError } from '../../server/errors.js';
 
 const base = mkdtempSync(join(tmpdir(), 'bootdepot-walk-'));
 const root = join(base, 'root');
@@ -52,3 +53,26 @@ test.each([
   ['/a', '/ab', false],
   ['/', '/x', true],
 ])('%s holds %s: %s', (folder, path, held) => expect(isInside(folder, path)).toBe(held));
+
+test('a folder that cannot be read ends the walk, or is told and passed over where somebody listens', async () => {
+  const folder = mkdtempSync(join(base, 'vanishing-'));
+  const walkWhileOneGoes = async (onUnreadable?: (error: DepotError) => void): Promise<string[]> => {
+    for (const file of ['a/1', 'b/2', 'c/3']) {
+      mkdirSync(join(folder, file, '..'), { recursive: true });
+      writeFileSync(join(folder, file), file);
+    }
+    const found: string[] = [];
+    for await (const path of walkFiles(folder, {
+      symlinks: 'inside',
+      ...(onUnreadable && { onUnreadable }),
+    })) {
+      found.push(path);
+      rmSync(join(folder, 'b'), { recursive: true, force: true });
+    }
+    return found;
+  };
+  await expect(walkWhileOneGoes()).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  const told: string[] = [];
+  expect(await walkWhileOneGoes(({ message }) => told.push(message))).toEqual(['a/1', 'c/3']);
+  expect(told).toEqual([`${join(folder, 'b')} does not exist`]);
+});
