@@ -32,6 +32,7 @@ const OUTCOMES = {
   DISK_FULL: { status: 507, text: 'no space left', exit: 1, oci: 'UNAVAILABLE' },
   FILE_CHANGED: { status: 503, text: 'busy, try again', exit: 1 },
   FILE_EXISTS: { status: 409, text: 'already exists', exit: 1 },
+  IMAGE_INVALID: { status: 422, text: 'not a valid image', exit: 1 },
   INTERRUPTED: { status: 503, text: 'busy, try again', exit: 130 },
   IO_FAILED: { status: 500, text: 'internal error', exit: 1 },
   KEY_EXISTS: { status: 500, text: 'internal error', exit: 1 },

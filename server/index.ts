@@ -24,6 +24,11 @@ export type { Config } from './config/schema.js';
 export type { ConfigSources, FlagSetting } from './config/sources.js';
 export { type FolderConfig, loadFolderConfig } from './config/unconfigured.js';
 export { parseDuration } from './config/units.js';
+export type { ConvertedImage, ConvertInto } from './convert/convert-into.js';
+export { aciFileName, type NameStyle } from './convert/file-names.js';
+export { type Platform, parsePlatform } from './convert/platform.js';
+export { parseImageReference } from './convert/reference.js';
+export type { ImageReference, ImageSource } from './convert/source.js';
 export { writeFileAtomically } from './disk/atomic-file.js';
 export { etagOf, type FileVersion, isSettled, lastModifiedOf, sameVersion } from './disk/file-version.js';
 export { checkFolder } from './disk/folder-check.js';
@@ -83,6 +88,8 @@ export const catAci = onFirstCall(async () => (await import('./aci/cat.js')).cat
 export const collectGarbage = onFirstCall(
   async () => (await import('./registry/gc/collect.js')).collectGarbage,
 );
+export const convertImage = onFirstCall(async () => (await import('./convert/convert.js')).convertImage);
+export const convertInto = onFirstCall(async () => (await import('./convert/convert-into.js')).convertInto);
 export const createSigningKey = onFirstCall(
   async () => (await import('./openpgp/key-store.js')).createSigningKey,
 );
@@ -95,6 +102,7 @@ export const inspectAci = onFirstCall(async () => (await import('./aci/inspect.j
 export const inspectKeys = onFirstCall(async () => (await import('./openpgp/inspect-keys.js')).inspectKeys);
 export const listAci = onFirstCall(async () => (await import('./aci/list.js')).listAci);
 export const loadConfig = onFirstCall(async () => (await import('./config/config.js')).loadConfig);
+export const openSource = onFirstCall(async () => (await import('./convert/open-source.js')).openSource);
 export const readKeyring = onFirstCall(async () => (await import('./openpgp/keyring.js')).readKeyring);
 export const renameAcis = eachOnFirstCall(async () => (await import('./aci/rename-all.js')).renameAcis);
 export const rotateSigningKey = onFirstCall(

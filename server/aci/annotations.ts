@@ -6,7 +6,7 @@ import { identifier, listOf, type NamedValue, refuseRepeated, text, valueNamed }
 export const annotationList = listOf(z.object({ name: identifier, value: text })).superRefine(
   (annotations, context) => {
     refuseRepeated(annotations, context);
-    refuseUnless(annotations, 'created', isDate, 'a date as RFC 3339 writes it', context);
+    refuseUnless(annotations, 'created', isRfc3339, 'a date as RFC 3339 writes it', context);
     for (const name of ['homepage', 'documentation']) {
       refuseUnless(annotations, name, isWebAddress, 'an http or https URL', context);
     }
@@ -28,7 +28,8 @@ function refuseUnless(
 const RFC3339 =
   /^(\d{4})-(\d\d)-(\d\d)T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/;
 
-function isDate(value: string): boolean {
+/** Whether a text is a date and time as RFC 3339 writes it, a real day among them. */
+export function isRfc3339(value: string): boolean {
   const match = RFC3339.exec(value);
   if (match === null) return false;
   const [year, month, day] = match.slice(1).map(Number);

@@ -1,4 +1,4 @@
-/** Undoing compression while the bytes pass by. gzip is Node's own; bzip2 and xz are loaded on first use. */
+/** Undoing compression while the bytes pass by. gzip is Node's own; the others are loaded on first use. */
 import { types } from 'node:util';
 import { DepotError, systemCode } from '../errors.js';
 import type { Compression } from './compression.js';
@@ -29,5 +29,6 @@ async function open(source: AsyncIterable<Uint8Array>, compression: Compression)
   if (compression === 'gzip') return gunzip(source);
   if (compression === 'bzip2') return (await import('./bunzip2.js')).bunzip2(source);
   if (compression === 'xz') return (await import('./unxz.js')).unxz(source);
+  if (compression === 'zstd') return (await import('./unzstd.js')).unzstd(source);
   return source;
 }

@@ -1,0 +1,146 @@
+/** `bootdepot convert`: container images become ACIs, named, signed, in the assets folder. */
+import { join } from 'node:path';
+import { Command } from 'commander';
+import {
+  aciFileName,
+  type ConvertedImage,
+  type ConvertInto,
+  convertInto,
+  DepotError,
+  type FolderConfig,
+  fileError,
+  loadSigningKey,
+  makeFolder,
+  openSource,
+  retiredFingerprints,
+} from '../../server/index.js';
+import { depotConfig } from '../assets-options.js';
+import { type ConvertFlags, parseConvertFlags } from '../convert-options.js';
+import { interruption } from '../interruptible.js';
+import { existingPassphrase } from '../passphrase.js';
+import { createDisplay, type Display, plainDisplay } from '../progress.js';
+import { resultLine } from '../result-text.js';
+import { printJson, run, say } from '../run.js';
+
+const HELP = `
+IMAGE is oci:DIR or oci:DIR:REF, a folder in the OCI image layout as skopeo writes it. The file is called
+REPOSITORY:TAG.aci, slashes as dashes. --name gives another: with a slash in it the full name of the image
+(quay.io/coreos/hyperkube:v1.3.6), of which the file's name is made, without one the file's name alone.
+
+An image that was converted before is 'already there'. Exit status 3 if some images failed.
+
+Examples:
+  bootdepot convert oci:hyperkube --name quay.io/coreos/hyperkube:v1.3.6_coreos.0
+  bootdepot convert oci:images:v1 --platform linux/arm64 --to /srv/assets
+  bootdepot convert oci:busybox --compress none --no-sign --json`;
+
+/** The command. */
+export function convertCommand(): Command {
+  return new Command('convert')
+    .description('make ACIs of container images, signed, in the assets folder')
+    .argument('<image...>', 'images, as oci:DIR or oci:DIR:REF')
+    .option('--to <dir>', 'where the ACIs go; the assets folder by default')
+    .option('--platform <os/arch>', 'which image of a list, such as linux/arm/v7 (default linux/amd64)')
+    .option('--compress <form>', 'gzip (default) or none')
+    .option('--level <number>', 'of gzip: 1 is fast, 9 is small (default 6)')
+    .option('--name <name>', 'the name of the image, or of the file')
+    .option('--docker2aci-names', 'call the files as docker2aci does: REPOSITORY-TAG.aci')
+    .option('--no-sign', 'make no signatures')
+    .option('--nosquash', 'one ACI a layer: left out, says so')
+    .option('--hash <name>', 'of the signature: sha256 or sha512 (default)')
+    .option('--assets <dir>', 'the assets folder')
+    .option('--keys <dir>', 'the folder of keys')
+    .option('--passphrase-file <file>', 'its first line opens the signing key')
+    .option('--config <file>', 'configuration to read instead of bootdepot.yaml')
+    .option('--json', 'print one JSON document')
+    .addHelpText('after', HELP)
+    .action((images: string[], flags: ConvertFlags) => run(() => convert(images, flags)));
+}
+
+interface Outcome {
+  readonly image: string;
+  readonly done?: ConvertedImage;
+  readonly error?: DepotError;
+}
+
+async function convert(images: readonly string[], flags: ConvertFlags): Promise<void> {
+  const options = parseConvertFlags(images, flags);
+  const config = await depotConfig({ ...flags, ...(flags.to !== undefined && { assets: flags.to }) }, [
+    { name: 'sign.hash', flag: '--hash', value: flags.hash },
+    { name: 'sign.passphraseFile', flag: '--passphrase-file', value: flags.passphraseFile },
+  ]);
+  const signing = flags.sign ? await signingOf(config) : undefined;
+  const folder = config.assets.dir;
+  await makeFolder(folder);
+  const signal = interruption();
+  const outcomes: Outcome[] = [];
+  for (const image of images) {
+    const display = flags.json ? plainDisplay : await createDisplay();
+    const outcome = await attempt(image, async () => {
+      const source = await openSource(image, options);
+      const file = options.file ?? aciFileName(source.reference, options.style);
+      const layers = source.layers.reduce((sum, { size }) => sum + (size ?? 0), 0);
+      // Every layer is read twice.
+      display.start({ files: 1, bytes: 2 * layers });
+      const { compression, level } = options;
+      const onBytes = (bytes: number): void => display.advance(bytes);
+      const warn = (text: string): void => say(`warning: ${image}: ${text}`);
+      const into: ConvertInto = {
+        path: join(folder, file),
+        compression,
+        level,
+        signing,
+        signal,
+        onBytes,
+        warn,
+      };
+      return convertInto(source, into);
+    }).finally(() => display.end());
+    outcomes.push(outcome);
+    if (!flags.json) tell(outcome, images.length, display);
+  }
+  if (flags.json) printJson({ images: outcomes.map(forJson) });
+  refuseFailures(outcomes);
+}
+
+async function attempt(image: string, work: () => Promise<ConvertedImage>): Promise<Outcome> {
+  try {
+    return { image, done: await work() };
+  } catch (error) {
+    const failure = fileError(error, image);
+    if (failure.code === 'INTERRUPTED') throw failure;
+    return { image, error: failure };
+  }
+}
+
+async function signingOf(config: FolderConfig): Promise<ConvertInto['signing']> {
+  const { dir } = config.keys;
+  const key = await loadSigningKey(dir, existingPassphrase(config.sign.passphraseFile));
+  for (const warning of key.warnings) say(`warning: ${warning}`);
+  const retired = await retiredFingerprints(dir);
+  return { key, hashName: config.sign.hash, retired, now: () => new Date() };
+}
+
+function tell({ image, done, error }: Outcome, images: number, display: Display): void {
+  if (done !== undefined) {
+    const word = done.status === 'converted' ? 'converted' : 'already there';
+    display.line(resultLine(word, done.path, done.imageId.id));
+  } else if (error !== undefined && images > 1) {
+    display.line(resultLine('failed', image, error.message));
+  }
+}
+
+function forJson({ image, done, error }: Outcome) {
+  if (done === undefined) return { image, status: 'failed', code: error?.code, reason: error?.message };
+  const { status, path, signature, imageId, fileBytes } = done;
+  return { image, status, path, signature: signature ?? null, imageId, size: fileBytes };
+}
+
+function refuseFailures(outcomes: readonly Outcome[]): void {
+  const errors = outcomes.flatMap(({ error }) => error ?? []);
+  const [first] = errors;
+  if (first === undefined) return;
+  if (outcomes.length === 1) throw first;
+  const message = `${errors.length} of ${outcomes.length} images could not be converted`;
+  throw new DepotError(errors.length < outcomes.length ? 'PARTIAL' : 'CHECK_FAILED', message);
+}

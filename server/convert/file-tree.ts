@@ -1,0 +1,142 @@
+/**
+ * The tree of files that the layers of an image make: names in directories, each bound to a record (an inode). Nodes and
+ * names are numbers in columns and bytes in a pool, so that a million of them fit into little memory.
+ */
+import { Column } from './column.js';
+import { TextPool } from './text-pool.js';
+
+/** A place in the tree; 0 is none. */
+export type Node = number;
+
+/** The node of the root directory. */
+export const ROOT: Node = 1;
+
+const FIRST_BUCKETS = 1024;
+
+/** Names and what they are bound to. Nothing here knows what a record is. */
+export class FileTree {
+  readonly #names = new TextPool();
+  readonly #name = new Column(Uint32Array);
+  readonly #parent = new Column(Uint32Array);
+  readonly #record = new Column(Uint32Array);
+  readonly #firstChild = new Column(Uint32Array);
+  readonly #next = new Column(Uint32Array);
+  readonly #previous = new Column(Uint32Array);
+  /** Nodes of one bucket of the table by parent and name. */
+  readonly #nextInBucket = new Column(Uint32Array);
+  #buckets = new Uint32Array(FIRST_BUCKETS);
+  #nodes = ROOT;
+
+  /** How many nodes were ever made; what was removed counts. */
+  get size(): number {
+    return this.#nodes;
+  }
+
+  /** @returns the node of that name in a directory, or 0 */
+  find(parent: Node, name: string): Node {
+    let node = this.#buckets[this.#bucketOf(parent, name)] ?? 0;
+    while (node !== 0) {
+      if (this.#parent.get(node) === parent && this.#names.equals(this.#name.get(node), name)) return node;
+      node = this.#nextInBucket.get(node);
+    }
+    return 0;
+  }
+
+  /** Makes a node in a directory that has none of that name. */
+  add(parent: Node, name: string, record: number): Node {
+    this.#nodes += 1;
+    const node = this.#nodes;
+    if (node > this.#buckets.length) this.#rehash();
+    this.#name.set(node, this.#names.add(name));
+    this.#parent.set(node, parent);
+    this.#record.set(node, record);
+    const sibling = this.#firstChild.get(parent);
+    this.#next.set(node, sibling);
+    if (sibling !== 0) this.#previous.set(sibling, node);
+    this.#firstChild.set(parent, node);
+    this.#intoBucket(node, name);
+    return node;
+  }
+
+  /** Takes a node out, and with it in one step all that is below. */
+  remove(node: Node): void {
+    const [previous, next] = [this.#previous.get(node), this.#next.get(node)];
+    if (previous === 0) this.#firstChild.set(this.#parent.get(node), next);
+    else this.#next.set(previous, next);
+    if (next !== 0) this.#previous.set(next, previous);
+    this.#outOfBucket(node);
+  }
+
+  recordOf(node: Node): number {
+    return this.#record.get(node);
+  }
+
+  bind(node: Node, record: number): void {
+    this.#record.set(node, record);
+  }
+
+  /** The nodes in a directory, in no order that means anything. */
+  *childrenOf(directory: Node): Generator<Node> {
+    let node = this.#firstChild.get(directory);
+    while (node !== 0) {
+      const next = this.#next.get(node);
+      yield node;
+      node = next;
+    }
+  }
+
+  /** Sorts nodes by their names, byte by byte. */
+  sortByName(nodes: Node[]): Node[] {
+    return nodes.sort((one, other) => this.#names.compare(this.#name.get(one), this.#name.get(other)));
+  }
+
+  /** The path from the root, without a slash at either end; empty for the root. */
+  pathOf(node: Node): string {
+    let path = '';
+    for (let here = node; here !== ROOT; here = this.#parent.get(here)) {
+      const name = this.#names.get(this.#name.get(here));
+      path = path === '' ? name : `${name}/${path}`;
+    }
+    return path;
+  }
+
+  #bucketOf(parent: Node, name: string): number {
+    let hash = Math.imul(parent, 0x9e3779b1);
+    for (let index = 0; index < name.length; index += 1) {
+      hash = Math.imul(hash ^ name.charCodeAt(index), 0x01000193);
+    }
+    return (hash ^ (hash >>> 15)) & (this.#buckets.length - 1);
+  }
+
+  #intoBucket(node: Node, name: string): void {
+    const bucket = this.#bucketOf(this.#parent.get(node), name);
+    this.#nextInBucket.set(node, this.#buckets[bucket] ?? 0);
+    this.#buckets[bucket] = node;
+  }
+
+  #outOfBucket(node: Node): void {
+    const bucket = this.#bucketOf(this.#parent.get(node), this.#names.get(this.#name.get(node)));
+    const after = this.#nextInBucket.get(node);
+    let before = this.#buckets[bucket] ?? 0;
+    if (before === node) {
+      this.#buckets[bucket] = after;
+      return;
+    }
+    while (before !== 0 && this.#nextInBucket.get(before) !== node) before = this.#nextInBucket.get(before);
+    if (before !== 0) this.#nextInBucket.set(before, after);
+  }
+
+  /** What was removed is left behind: nothing looks for the children of a node that nothing leads to. */
+  #rehash(): void {
+    const old = this.#buckets;
+    this.#buckets = new Uint32Array(old.length * 2);
+    for (const head of old) {
+      let node = head;
+      while (node !== 0) {
+        const next = this.#nextInBucket.get(node);
+        this.#intoBucket(node, this.#names.get(this.#name.get(node)));
+        node = next;
+      }
+    }
+  }
+}

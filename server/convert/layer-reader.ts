@@ -1,0 +1,101 @@
+/** Reading one layer from its first stored byte to its last: checked, uncompressed, taken apart into entries. */
+import { createHash } from 'node:crypto';
+import { checkedBytes } from '../stream/checked-bytes.js';
+import { SNIFF_BYTES, sniffCompression } from '../stream/compression.js';
+import { decompress } from '../stream/decompress.js';
+import { type TarEvent, TarReader } from '../stream/tar-reader.js';
+import { throwIfAborted } from './abort.js';
+import type { Budget } from './budget.js';
+import { imageInvalid, ofLayer } from './image-invalid.js';
+import type { LayerBlob } from './source.js';
+
+/** How a layer is read. */
+export interface LayerVisit {
+  /** What counts the bytes and entries; without one they were counted before. */
+  readonly budget?: Budget;
+  /** Takes an entry or a part of its data. */
+  readonly event: (event: TarEvent) => void;
+  /** Waited for after each chunk, so that what became of it can be put away. */
+  readonly settled?: () => Promise<void>;
+  /** Whether the uncompressed bytes are hashed. */
+  readonly hash: boolean;
+  readonly signal: AbortSignal | undefined;
+  /** Told of the stored bytes as they come. */
+  readonly onBytes: ((bytes: number) => void) | undefined;
+}
+
+/**
+ * Reads a layer to its end. Its compression is told by its bytes; bytes that are no archive are an error, none at all
+ * are an empty layer.
+ *
+ * @returns the digest of the uncompressed layer, `sha256:…`; empty if it was not asked for
+ * @throws DepotError `IMAGE_INVALID`: no archive, damaged, not the bytes that the manifest names, beyond the limits;
+ *   `INTERRUPTED`; the errors of the source
+ */
+export async function readLayer(layer: LayerBlob, visit: LayerVisit): Promise<string> {
+  const hash = visit.hash ? createHash('sha256') : undefined;
+  const stored = new StoredBytes(layer, visit);
+  const reader = new TarReader();
+  let expanded = 0;
+  try {
+    for await (const chunk of stored.expanded()) {
+      throwIfAborted(visit.signal);
+      expanded += chunk.length;
+      visit.budget?.spendBytes(chunk.length, { stored: stored.count, expanded });
+      hash?.update(chunk);
+      for (const event of reader.feed(chunk)) {
+        if (event.kind === 'entry') visit.budget?.spendEntry(event.entry);
+        visit.event(event);
+      }
+      if (visit.settled !== undefined) await visit.settled();
+    }
+    reader.end();
+    if (!stored.isComplete) throw imageInvalid('bytes after its end');
+  } catch (error) {
+    throw ofLayer(error, layer.name);
+  }
+  return hash === undefined ? '' : `sha256:${hash.digest('hex')}`;
+}
+
+class StoredBytes {
+  count = 0;
+  /** Whether all of them came and are the expected ones. */
+  isComplete = false;
+  readonly #layer: LayerBlob;
+  readonly #visit: LayerVisit;
+
+  constructor(layer: LayerBlob, visit: LayerVisit) {
+    this.#layer = layer;
+    this.#visit = visit;
+  }
+
+  async *expanded(): AsyncGenerator<Uint8Array> {
+    const bytes = this.#checked();
+    const head: Uint8Array[] = [];
+    let headBytes = 0;
+    while (headBytes < SNIFF_BYTES) {
+      const { done, value } = await bytes.next();
+      if (done) break;
+      head.push(value);
+      headBytes += value.length;
+    }
+    yield* decompress(chained(head, bytes), sniffCompression(Buffer.concat(head)));
+  }
+
+  async *#checked(): AsyncGenerator<Uint8Array> {
+    for await (const chunk of checkedBytes(this.#layer.open(this.#visit.signal), this.#layer)) {
+      this.count += chunk.length;
+      this.#visit.onBytes?.(chunk.length);
+      yield chunk;
+    }
+    this.isComplete = true;
+  }
+}
+
+async function* chained(
+  head: readonly Uint8Array[],
+  rest: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  yield* head;
+  yield* rest;
+}

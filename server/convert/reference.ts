@@ -1,0 +1,48 @@
+/** References of images as people type them. The rules of Docker's command line, which docker2aci shares. */
+import { DepotError } from '../errors.js';
+import { type Digest, parseDigest } from '../oci/digest.js';
+import { parseRepositoryName, parseTag, type Tag } from '../oci/reference.js';
+import type { ImageReference } from './source.js';
+
+/** What Docker Hub is called by those who ask it for images. */
+const HUB = 'registry-1.docker.io';
+const HUB_NAMES = ['docker.io', 'index.docker.io', HUB];
+
+/** A reference that was read. */
+export interface ParsedReference extends ImageReference {
+  readonly host: string;
+  /** Which of the two is asked for: a digest wins over a tag, which is then forgotten. */
+  readonly target: { readonly digest: Digest } | { readonly tag: Tag };
+}
+
+/**
+ * Reads `[host[:port]/]repository[:tag][@digest]`. The first part is a host only with a dot or a colon in it, or if it
+ * is `localhost`; without a host it is Docker Hub, where a single part lies below `library/`.
+ *
+ * @throws DepotError `NAME_INVALID`, `TAG_INVALID`, `DIGEST_INVALID`
+ */
+export function parseImageReference(text: string): ParsedReference {
+  const at = text.indexOf('@');
+  const named = at === -1 ? text : text.slice(0, at);
+  const colon = named.lastIndexOf(':');
+  const hasTag = colon > named.lastIndexOf('/');
+  const { host, path } = splitHost(hasTag ? named.slice(0, colon) : named);
+  if (/^[0-9a-f]{64}$/.test(path)) {
+    throw new DepotError('NAME_INVALID', 'expected the name of a repository, got the ID of an image', {
+      name: text,
+    });
+  }
+  const isHub = HUB_NAMES.includes(host);
+  const repository = parseRepositoryName(isHub && !path.includes('/') ? `library/${path}` : path);
+  const place = { host: isHub ? HUB : host, repository, typed: text };
+  if (at !== -1) return { ...place, tag: undefined, target: { digest: parseDigest(text.slice(at + 1)) } };
+  const tag = parseTag(hasTag ? named.slice(colon + 1) : 'latest');
+  return { ...place, tag, target: { tag } };
+}
+
+function splitHost(text: string): { readonly host: string; readonly path: string } {
+  const slash = text.indexOf('/');
+  const first = text.slice(0, Math.max(slash, 0));
+  if (/[.:]/.test(first) || first === 'localhost') return { host: first, path: text.slice(slash + 1) };
+  return { host: HUB, path: text };
+}
