@@ -27,12 +27,6 @@ interface NamedValue {
   readonly value: string;
 }
 
-/** Which image this is, as its archive will say. */
-export interface OriginFacts {
-  readonly name: string;
-  readonly annotations: readonly NamedValue[];
-}
-
 /**
  * Makes the manifest's bytes. The same image and reference give the same bytes.
  *

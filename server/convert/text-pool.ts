@@ -3,15 +3,12 @@
 const PAGE_BYTES = 256 * 1024;
 const LENGTH_BYTES = 2;
 
-/** The longest text, which no path exceeds. */
-export const TEXT_LIMIT_BYTES = 4095;
-
 /** Texts of bytes as Latin-1, each known by a number from 1 up. */
 export class TextPool {
   readonly #pages: Buffer[] = [];
   #used = PAGE_BYTES;
 
-  /** @param text - {@link TEXT_LIMIT_BYTES} at most. @returns its number */
+  /** @param text - 4095 bytes at most. @returns its number */
   add(text: string): number {
     if (this.#used + LENGTH_BYTES + text.length > PAGE_BYTES) this.#grow();
     const page = this.#pages.at(-1) ?? this.#grow();
