@@ -48,6 +48,8 @@ export class LayerChanges {
   readonly #firstRecord: number;
   /** Links whose target has not come yet. */
   readonly #early: number[] = [];
+  /** Names that links were put under while others wait, by the record of the link. */
+  readonly #linked = new Map<Node, number>();
 
   constructor({ tree, records, limits }: TreeInProgress) {
     this.#tree = tree;
@@ -124,7 +126,7 @@ export class LayerChanges {
     } else {
       const target = this.#linkTarget(record);
       if (target === undefined) this.#early.push(record);
-      else this.#bind(path, target);
+      else this.#link(path, target, record);
     }
   }
 
@@ -137,7 +139,13 @@ export class LayerChanges {
       throw imageInvalid(`${shown(path)} is a hard link to ${linked}, which is not there`);
     }
     const there = this.#resolver.lookUp(path);
-    if (there === 0 || this.#tree.recordOf(there) < record) this.#bind(path, target);
+    const writer = there === 0 ? 0 : (this.#linked.get(there) ?? this.#tree.recordOf(there));
+    if (writer < record) this.#link(path, target, record);
+  }
+
+  #link(path: string, target: number, record: number): void {
+    const node = this.#bind(path, target);
+    if (this.#early.length > 0) this.#linked.set(node, record);
   }
 
   /** @returns the record that a hard link leads to, `undefined` if there is nothing (yet) */
@@ -151,7 +159,7 @@ export class LayerChanges {
   }
 
   /** Puts a record under a name. A directory over a directory keeps what is in it, everything else replaces. */
-  #bind(path: string, record: number): void {
+  #bind(path: string, record: number): Node {
     const slash = path.lastIndexOf('/');
     const name = path.slice(slash + 1);
     const parent = this.#resolver.makeDirectory(path.slice(0, Math.max(slash, 0)));
@@ -160,14 +168,14 @@ export class LayerChanges {
       const bothDirectories = this.#isDirectory(record) && this.#isDirectory(this.#tree.recordOf(there));
       if (bothDirectories || this.#tree.recordOf(there) === record) {
         this.#tree.bind(there, record);
-        return;
+        return there;
       }
       this.#remove(there);
     }
-    this.#tree.add(parent, name, record);
     if (this.#tree.size > this.#limits.names) {
       throw imageInvalid(`the image has more than ${this.#limits.names} names, which no image needs`);
     }
+    return this.#tree.add(parent, name, record);
   }
 
   #isDirectory(record: number): boolean {

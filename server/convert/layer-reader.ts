@@ -52,7 +52,8 @@ export async function readLayer(layer: LayerBlob, visit: LayerVisit): Promise<st
     reader.end();
     if (!stored.isComplete) throw imageInvalid('bytes after its end');
   } catch (error) {
-    throw ofLayer(error, layer.name);
+    // What the source says of itself is worth more than what the decoders make of it.
+    throw ofLayer(stored.failure ?? error, layer.name);
   }
   return hash === undefined ? '' : `sha256:${hash.digest('hex')}`;
 }
@@ -61,6 +62,8 @@ class StoredBytes {
   count = 0;
   /** Whether all of them came and are the expected ones. */
   isComplete = false;
+  /** Why no more of them came. */
+  failure: unknown;
   readonly #layer: LayerBlob;
   readonly #visit: LayerVisit;
 
@@ -83,10 +86,16 @@ class StoredBytes {
   }
 
   async *#checked(): AsyncGenerator<Uint8Array> {
-    for await (const chunk of checkedBytes(this.#layer.open(this.#visit.signal), this.#layer)) {
-      this.count += chunk.length;
-      this.#visit.onBytes?.(chunk.length);
-      yield chunk;
+    const source = this.#layer.open(this.#visit.signal);
+    try {
+      for await (const chunk of checkedBytes(source, this.#layer)) {
+        this.count += chunk.length;
+        this.#visit.onBytes?.(chunk.length);
+        yield chunk;
+      }
+    } catch (error) {
+      this.failure = error;
+      throw error;
     }
     this.isComplete = true;
   }

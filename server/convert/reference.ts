@@ -8,6 +8,8 @@ import type { ImageReference } from './source.js';
 const HUB = 'registry-1.docker.io';
 const HUB_NAMES = ['docker.io', 'index.docker.io', HUB];
 
+const HOST = /^(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\])(?::\d{1,5})?$/;
+
 /** A reference that was read. */
 export interface ParsedReference extends ImageReference {
   readonly host: string;
@@ -27,6 +29,11 @@ export function parseImageReference(text: string): ParsedReference {
   const colon = named.lastIndexOf(':');
   const hasTag = colon > named.lastIndexOf('/');
   const { host, path } = splitHost(hasTag ? named.slice(0, colon) : named);
+  if (!HOST.test(host)) {
+    throw new DepotError('NAME_INVALID', 'expected a host with an optional port before the first slash', {
+      host,
+    });
+  }
   if (/^[0-9a-f]{64}$/.test(path)) {
     throw new DepotError('NAME_INVALID', 'expected the name of a repository, got the ID of an image', {
       name: text,

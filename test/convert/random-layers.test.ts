@@ -1,0 +1,104 @@
+/** Random stacks of layers: what comes out is what the specification says, by a model that shares no code with it. */
+import { spawnSync } from 'node:child_process';
+import { existsSync, lstatSync, mkdtempSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { convertImage, validateAci } from '../../server/index.js';
+import { describeWith, hasProgram } from '../clients/programs.js';
+import { readAciTree, sha256, type TreeFile } from '../fixtures/aci-tree.js';
+import { layerStack } from '../fixtures/layers/arbitrary.js';
+import type { Layer } from '../fixtures/layers/entry.js';
+import { Meaningless, modelTree } from '../fixtures/layers/model.js';
+import { writeLayer } from '../fixtures/layers/write.js';
+import { memorySource } from '../fixtures/memory-image.js';
+
+const RUNS = 300;
+/** Of so many results one is unpacked, and checked by actool. */
+const SAMPLE = 12;
+
+let folder: string;
+let runs = 0;
+
+beforeAll(() => {
+  // In memory where that can be: a disk takes longer to sync a file than the conversion takes.
+  folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'bootdepot-layers-'));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+describeWith(['tar', 'bzip2', 'xz', 'zstd'], 'random layers', () => {
+  test('become the tree of the specification, or are refused where they have no meaning', async () => {
+    const outcomes = { converted: 0, refused: 0 };
+    await fc.assert(
+      fc.asyncProperty(layerStack, fc.constantFrom(1000, 4096, 1 << 20), async (layers, pieceBytes) => {
+        outcomes[await check(layers, pieceBytes)] += 1;
+      }),
+      { numRuns: RUNS },
+    );
+    expect(outcomes.converted).toBeGreaterThan(RUNS / 2);
+    expect(outcomes.refused).toBeGreaterThan(0);
+  }, 240_000);
+});
+
+async function check(layers: readonly Layer[], pieceBytes: number): Promise<'converted' | 'refused'> {
+  runs += 1;
+  const path = join(folder, 'image.aci');
+  const source = memorySource({ layers: layers.map(writeLayer), pieceBytes });
+  const expected = treeOrNone(layers);
+  if (expected === undefined) {
+    await expect(convertImage(source, { path })).rejects.toMatchObject({ code: 'IMAGE_INVALID' });
+    return 'refused';
+  }
+  await convertImage(source, { path });
+  const { files } = readAciTree(path);
+  expect(Object.fromEntries(files)).toEqual(Object.fromEntries(expected));
+  expect(await validateAci(path)).toMatchObject({ problems: [] });
+  const again = join(folder, 'again.aci');
+  await convertImage(source, { path: again });
+  expect(readFileSync(again).equals(readFileSync(path))).toBe(true);
+  if (runs % SAMPLE === 0) checkWithPrograms(path, files);
+  return 'converted';
+}
+
+function treeOrNone(layers: readonly Layer[]): Map<string, TreeFile> | undefined {
+  try {
+    return modelTree(layers);
+  } catch (error) {
+    if (error instanceof Meaningless) return undefined;
+    throw error;
+  }
+}
+
+function checkWithPrograms(path: string, files: ReadonlyMap<string, TreeFile>): void {
+  if (hasProgram('actool')) expect(spawnSync('actool', ['validate', path]).status).toBe(0);
+  const unpacked = mkdtempSync(join(folder, 'unpacked-'));
+  const { status, stderr } = spawnSync('tar', ['--warning=no-timestamp', '-xpf', path, '-C', unpacked], {
+    encoding: 'utf8',
+  });
+  const isRoot = process.getuid?.() === 0;
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  for (const [name, file] of files) {
+    const bytes = Buffer.from(`${unpacked}/rootfs/${name}`.replace(/\/$/, ''), 'latin1');
+    const stats = lstatSync(bytes);
+    const shared = file.names.length > 1 ? file.names.length : stats.nlink;
+    expect({
+      name,
+      mode: file.type === 'symlink' ? file.mode : stats.mode & 0o7777,
+      owner: isRoot ? [stats.uid, stats.gid] : [],
+      seconds: Math.floor(stats.mtimeMs / 1000),
+      names: stats.nlink,
+      content: stats.isFile() ? sha256(readFileSync(bytes).toString('latin1')) : undefined,
+      target: stats.isSymbolicLink() ? readlinkSync(bytes, 'latin1') : undefined,
+    }).toEqual({
+      name,
+      mode: file.mode,
+      owner: isRoot ? [file.uid, file.gid] : [],
+      seconds: Number(file.mtime.split('+')[0]),
+      names: shared,
+      content: file.content,
+      target: file.target,
+    });
+  }
+  rmSync(unpacked, { recursive: true });
+}
