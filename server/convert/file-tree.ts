@@ -12,6 +12,8 @@ export type Node = number;
 export const ROOT: Node = 1;
 
 const FIRST_BUCKETS = 1024;
+/** What a length is cut to: no path may be so long. */
+const LONGEST = 0xffff;
 
 /** Names and what they are bound to. Nothing here knows what a record is. */
 export class FileTree {
@@ -24,12 +26,21 @@ export class FileTree {
   readonly #previous = new Column(Uint32Array);
   /** Nodes of one bucket of the table by parent and name. */
   readonly #nextInBucket = new Column(Uint32Array);
+  readonly #length = new Column(Uint16Array);
   #buckets = new Uint32Array(FIRST_BUCKETS);
   #nodes = ROOT;
+  #pathBytes = 0;
+  /** The directory whose path was built last: most nodes lie in the one of their predecessor. */
+  #known: { readonly directory: Node; readonly path: string } = { directory: ROOT, path: '' };
 
   /** How many nodes were ever made; what was removed counts. */
   get size(): number {
     return this.#nodes;
+  }
+
+  /** Bytes of the paths of all nodes that were ever made. */
+  get pathBytes(): number {
+    return this.#pathBytes;
   }
 
   /** @returns the node of that name in a directory, or 0 */
@@ -50,6 +61,9 @@ export class FileTree {
     this.#name.set(node, this.#names.add(name));
     this.#parent.set(node, parent);
     this.#record.set(node, record);
+    const length = this.#length.get(parent) + 1 + name.length;
+    this.#length.set(node, Math.min(length, LONGEST));
+    this.#pathBytes += length;
     const sibling = this.#firstChild.get(parent);
     this.#next.set(node, sibling);
     if (sibling !== 0) this.#previous.set(sibling, node);
@@ -90,14 +104,26 @@ export class FileTree {
     return nodes.sort((one, other) => this.#names.compare(this.#name.get(one), this.#name.get(other)));
   }
 
+  /** Bytes of a node's path, a slash before each name. */
+  lengthOf(node: Node): number {
+    return this.#length.get(node);
+  }
+
   /** The path from the root, without a slash at either end; empty for the root. */
   pathOf(node: Node): string {
-    let path = '';
+    if (node === ROOT) return '';
+    const directory = this.#parent.get(node);
+    const name = this.#names.get(this.#name.get(node));
+    if (this.#known.directory !== directory) this.#known = { directory, path: this.#wayTo(directory) };
+    return this.#known.path === '' ? name : `${this.#known.path}/${name}`;
+  }
+
+  #wayTo(node: Node): string {
+    const names: string[] = [];
     for (let here = node; here !== ROOT; here = this.#parent.get(here)) {
-      const name = this.#names.get(this.#name.get(here));
-      path = path === '' ? name : `${name}/${path}`;
+      names.push(this.#names.get(this.#name.get(here)));
     }
-    return path;
+    return names.reverse().join('/');
   }
 
   #bucketOf(parent: Node, name: string): number {

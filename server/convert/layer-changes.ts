@@ -27,7 +27,6 @@ const ENTRIES_A_TURN = 5000;
 const KINDS: Readonly<Record<string, RecordKind>> = {
   directory: 'directory',
   file: 'file',
-  sparse: 'file',
   'hard-link': 'hard-link',
   symlink: 'symlink',
   'character-device': 'character-device',
@@ -80,7 +79,8 @@ export class LayerChanges {
     }
     const kind = kindOf(entry);
     if (kind === undefined) {
-      throw imageInvalid(`${shown(entry.name)} has the type ${shown(entry.typeFlag)}, which no reader knows`);
+      const what = entry.type === 'sparse' ? 'is a sparse file' : `has the type ${shown(entry.typeFlag)}`;
+      throw imageInvalid(`${shown(entry.name)} ${what}, expected a file, directory, link, device or fifo`);
     }
     const record = this.#records.add(entry, kind);
     this.#path.set(record - this.#firstRecord, this.#paths.add(path));
@@ -172,10 +172,22 @@ export class LayerChanges {
       }
       this.#remove(there);
     }
-    if (this.#tree.size > this.#limits.names) {
-      throw imageInvalid(`the image has more than ${this.#limits.names} names, which no image needs`);
+    const node = this.#tree.add(parent, name, record);
+    this.#refuseTooMuch(node, path);
+    return node;
+  }
+
+  /** Links make long paths of short ones, and a path makes many names. */
+  #refuseTooMuch(node: Node, path: string): void {
+    const { names, textBytes } = this.#limits;
+    if (this.#tree.lengthOf(node) > PATH_LIMIT_BYTES + 1) {
+      throw imageInvalid(`${shown(path)}: where links lead it, it is longer than ${PATH_LIMIT_BYTES} bytes`);
     }
-    return this.#tree.add(parent, name, record);
+    if (this.#tree.size > names || this.#tree.pathBytes > textBytes) {
+      throw imageInvalid(
+        `the image has more than ${names} names or ${textBytes} bytes of paths, which no image needs`,
+      );
+    }
   }
 
   #isDirectory(record: number): boolean {
