@@ -12,7 +12,7 @@ import { type FileTree, type Node, ROOT } from './file-tree.js';
 import { imageInvalid } from './image-invalid.js';
 import { readLayer } from './layer-reader.js';
 import type { Output } from './output.js';
-import { type Attributes, IMPLIED_DIRECTORY, type RecordTable } from './record-table.js';
+import type { RecordTable } from './record-table.js';
 import type { LayerBlob } from './source.js';
 import { stdioLinks } from './stdio-links.js';
 
@@ -35,8 +35,8 @@ export interface Emission {
   readonly onBytes: ((bytes: number) => void) | undefined;
 }
 
-const ROOT_ATTRIBUTES: Attributes = {
-  mode: 0o755,
+const OF_ROOT = {
+  size: 0,
   uid: 0,
   gid: 0,
   uname: '',
@@ -62,7 +62,7 @@ export async function emit(emission: Emission): Promise<void> {
   const { output, manifest } = emission;
   output.add(
     tarHeaders({
-      ...ROOT_ATTRIBUTES,
+      ...OF_ROOT,
       type: 'file',
       name: 'manifest',
       linkName: '',
@@ -74,7 +74,7 @@ export async function emit(emission: Emission): Promise<void> {
   output.add(Buffer.alloc(paddingOf(manifest.length)));
   await new Emitter(emission).run();
   for (const [path, target] of added) {
-    const link = { ...ROOT_ATTRIBUTES, type: 'symlink', linkName: target, mode: 0o777, size: 0 } as const;
+    const link = { ...OF_ROOT, type: 'symlink', linkName: target, mode: 0o777 } as const;
     output.add(tarHeaders({ ...link, name: inRoot(path) }));
   }
   await output.settle();
@@ -159,7 +159,8 @@ class Emitter {
     const home = this.#home.get(record);
     if (home === 0 || this.#records.kindOf(record) !== 'file') return false;
     this.#fileBytes = entry.size;
-    this.#emission.output.add(tarHeaders(this.#describe(home, record, 'file', entry.size)));
+    const name = inRoot(this.#tree.pathOf(home));
+    this.#emission.output.add(tarHeaders(this.#records.describe(record, 'file', name, '', entry.size)));
     return true;
   }
 
@@ -196,17 +197,10 @@ class Emitter {
   }
 
   async #write(node: Node, type: TarOutput['type'], linkName: string): Promise<void> {
-    const entry = this.#describe(node, this.#tree.recordOf(node), type, 0);
-    // Devices and attributes belong to the entry that a hard link leads to.
-    const isLink = type === 'hard-link';
-    const { devMajor, devMinor, xattrs } = isLink ? ROOT_ATTRIBUTES : entry;
-    this.#emission.output.add(tarHeaders({ ...entry, linkName, devMajor, devMinor, xattrs }));
+    const { output } = this.#emission;
+    const name = inRoot(this.#tree.pathOf(node));
+    output.add(tarHeaders(this.#records.describe(this.#tree.recordOf(node), type, name, linkName, 0)));
     await this.#turn();
-  }
-
-  #describe(node: Node, record: number, type: TarOutput['type'], size: number): TarOutput {
-    const attributes = record === IMPLIED_DIRECTORY ? ROOT_ATTRIBUTES : this.#records.attributesOf(record);
-    return { ...attributes, type, name: inRoot(this.#tree.pathOf(node)), linkName: '', size };
   }
 
   async #turn(): Promise<void> {

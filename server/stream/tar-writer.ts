@@ -150,7 +150,8 @@ const TYPE_OFFSET = 156;
 const CHECKSUM_OFFSET = 148;
 
 function ustarHeader(entry: TarOutput, place: Place | undefined): Buffer {
-  const block = Buffer.alloc(BLOCK_BYTES);
+  // From the pool of small buffers: there is one for every entry.
+  const block = Buffer.allocUnsafe(BLOCK_BYTES).fill(0);
   const { prefix, name } = place ?? { prefix: '', name: entry.name.slice(0, NAME_BYTES) };
   block.write(name, 0, NAME_BYTES, 'latin1');
   writeOctal(block, 100, 8, entry.mode);

@@ -19,7 +19,7 @@ const RUNS = 300;
 const SAMPLE = 12;
 
 /** All directories come first, so their times and modes are to be set last. */
-const TAR_OPTIONS = ['--warning=no-timestamp', '--delay-directory-restore'];
+const TAR_OPTIONS = ['--warning=no-timestamp', '--delay-directory-restore', '--numeric-owner'];
 
 let folder: string;
 let runs = 0;
@@ -83,21 +83,26 @@ function checkWithPrograms(path: string, files: ReadonlyMap<string, TreeFile>): 
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   for (const [name, file] of files) {
     const bytes = Buffer.from(`${unpacked}/rootfs/${name}`.replace(/\/$/, ''), 'latin1');
-    const stats = lstatSync(bytes);
-    const shared = file.names.length > 1 ? file.names.length : stats.nlink;
+    const stats = lstatSync(bytes, { bigint: true });
+    const seconds = BigInt.asIntN(
+      64,
+      (stats.mtimeNs - (((stats.mtimeNs % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n)) /
+        1_000_000_000n,
+    );
+    const shared = file.names.length > 1 ? file.names.length : Number(stats.nlink);
     expect({
       name,
-      mode: file.type === 'symlink' ? file.mode : stats.mode & 0o7777,
-      owner: isRoot ? [stats.uid, stats.gid] : [],
-      seconds: Math.floor(stats.mtimeMs / 1000),
-      names: stats.nlink,
+      mode: file.type === 'symlink' ? file.mode : Number(stats.mode) & 0o7777,
+      owner: isRoot ? [Number(stats.uid), Number(stats.gid)] : [],
+      mtime: `${seconds}+${stats.mtimeNs - seconds * 1_000_000_000n}`,
+      names: Number(stats.nlink),
       content: stats.isFile() ? sha256(readFileSync(bytes).toString('latin1')) : undefined,
       target: stats.isSymbolicLink() ? readlinkSync(bytes, 'latin1') : undefined,
     }).toEqual({
       name,
       mode: file.mode,
       owner: isRoot ? [file.uid, file.gid] : [],
-      seconds: Number(file.mtime.split('+')[0]),
+      mtime: file.mtime,
       names: shared,
       content: file.content,
       target: file.target,
