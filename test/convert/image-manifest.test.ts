@@ -4,7 +4,7 @@ import { readImageManifest } from '../../server/aci/image-manifest.js';
 import { parseImageConfig } from '../../server/convert/config.js';
 import { imageManifest } from '../../server/convert/image-manifest.js';
 import { parseImageReference } from '../../server/convert/reference.js';
-import type { ImageSource } from '../../server/convert/source.js';
+import type { ImageSource } from '../../server/index.js';
 import { memorySource } from '../fixtures/memory-image.js';
 
 interface Made {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { parsePlatform } from '../../server/convert/platform.js';
-import type { ImageSource } from '../../server/convert/source.js';
+import type { ImageSource } from '../../server/index.js';
 import { openSource } from '../../server/index.js';
 import { type LayoutImage, writeImage, writeIndex, writeLayout, writeList } from '../fixtures/oci-layout.js';
 import { buildTar } from '../fixtures/tar.js';
