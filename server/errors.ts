@@ -105,6 +105,12 @@ export function systemCode(error: unknown): string | undefined {
   return typeof error.code === 'string' ? error.code : undefined;
 }
 
+/** Whether a file operation failed because there is nothing, at that place or on the way to it. */
+export function isMissing(error: unknown): boolean {
+  const code = systemCode(error);
+  return code === 'ENOENT' || code === 'ENOTDIR' || code === 'ENAMETOOLONG';
+}
+
 const SYSTEM_CODES: Readonly<Record<string, { code: ErrorCode; text: string }>> = {
   ENOENT: { code: 'NOT_FOUND', text: 'does not exist' },
   ENOTDIR: { code: 'NOT_FOUND', text: 'lies below something that is not a folder' },

@@ -144,7 +144,7 @@ export function isTemporaryName(name: string): boolean {
 
 /**
  * Removes temporary files and folders that a killed process left in one folder. Those of a living process are kept: one
- * that was touched within the hour, unless the process in its name is gone.
+ * that was touched within the hour, unless the process in its name is gone, or had this process's number before it.
  *
  * @returns how many were removed
  */
@@ -156,14 +156,16 @@ export async function removeStaleTemporaries(folder: string, now: number = Date.
     const info = await stat(path).catch(() => undefined);
     if (info === undefined) continue;
     const owner = Number(name.slice(TEMPORARY_PREFIX.length).split('-')[0]);
-    if (now - info.mtimeMs < STALE_AFTER_MS && isAlive(owner)) continue;
+    if (now - info.mtimeMs < STALE_AFTER_MS && isAlive(owner, info.mtimeMs)) continue;
     await rm(path, { recursive: true, force: true });
     removed += 1;
   }
   return removed;
 }
 
-function isAlive(pid: number): boolean {
+/** In a container each start may have the same number. */
+function isAlive(pid: number, writtenAt: number): boolean {
+  if (pid === process.pid) return writtenAt >= performance.timeOrigin;
   try {
     process.kill(pid, 0);
     return true;

@@ -8,7 +8,7 @@ import { Aliases } from './aliases.js';
 import type { Content, StoredContent } from './content.js';
 import type { Layout } from './layout.js';
 import { tryLeases } from './leases.js';
-import { readLink, writeLink } from './links.js';
+import { readLink, readLinkOf, writeLink } from './links.js';
 import { isNeeded } from './needed.js';
 import { throwAway } from './trash.js';
 
@@ -33,7 +33,7 @@ export class Blobs {
   async find(repository: RepositoryName, digest: Digest, watch?: Watch): Promise<StoredContent | undefined> {
     const link = this.#layout.layerLink(repository, digest);
     await watch?.(link);
-    const linked = await readLink(link);
+    const linked = await readLinkOf(digest, link);
     if (linked === undefined) return undefined;
     if (linked !== digest) return this.#aliases.resolve(link, digest, linked);
     await watch?.(this.#layout.data(digest));
@@ -71,7 +71,8 @@ export class Blobs {
   ): Promise<boolean> {
     // A name that only the reference understands is made a real one first.
     if (from !== undefined && (await this.find(from, digest)) === undefined) return false;
-    const linked = from === undefined ? digest : await readLink(this.#layout.layerLink(from, digest));
+    const linked =
+      from === undefined ? digest : await readLinkOf(digest, this.#layout.layerLink(from, digest));
     if (linked === undefined) return false;
     await this.#content.lease(linked);
     if ((await this.#content.find(linked)) === undefined) return false;

@@ -9,11 +9,12 @@ import { dirname, join } from 'node:path';
 import { syncFolder } from '../disk/atomic-file.js';
 import { type FileVersion, sameVersion } from '../disk/file-version.js';
 import { foldersIn, makeDurableFolder } from '../disk/folders.js';
-import { fileError, systemCode } from '../errors.js';
+import { DepotError, fileError, isMissing } from '../errors.js';
 import { algorithmOf, type Digest, hexOf, isDigest } from '../oci/digest.js';
 import { type HashOptions, hashFile } from '../stream/hash-file.js';
 import type { Layout } from './layout.js';
 import { takeLeases } from './leases.js';
+import { makeWay } from './trash.js';
 
 /** Bytes that lie in their place. */
 export interface StoredContent {
@@ -33,11 +34,17 @@ const CHECKED_FOR_MS = 24 * 60 * 60 * 1000;
 /** Checks that are remembered; the oldest are forgotten first and made again. */
 const MAX_REMEMBERED = 200_000;
 
+/** A check that all wait for who want to know the same of the same version. */
+interface RunningCheck {
+  readonly version: FileVersion;
+  readonly right: Promise<boolean>;
+}
+
 /** All content of one registry folder. */
 export class Content {
   readonly #layout: Layout;
   readonly #onDamage: OnDamage;
-  readonly #checking = new Map<Digest, Promise<boolean>>();
+  readonly #checking = new Map<Digest, RunningCheck>();
   readonly #checks = new Map<Digest, { readonly version: FileVersion; readonly at: number }>();
 
   constructor(layout: Layout, onDamage: OnDamage) {
@@ -86,6 +93,7 @@ export class Content {
     try {
       await this.lease(digest);
       await makeDurableFolder(dirname(path));
+      await makeWay(this.#layout, path);
       await rename(temporaryPath, path);
       await syncFolder(dirname(path));
       this.noteChecked(digest, await stat(path));
@@ -132,19 +140,38 @@ export class Content {
   /**
    * Reads all of what was not checked lately, once however many ask. What does not match is put aside.
    *
+   * @param found - the very version that is to be read
    * @returns whether the bytes are right
    * @throws DepotError as {@link matches}
    */
   check(found: StoredContent): Promise<boolean> {
     const running = this.#checking.get(found.digest);
-    if (running !== undefined) return running;
-    const checking = this.#check(found).finally(() => this.#checking.delete(found.digest));
+    if (running !== undefined && sameVersion(running.version, found.stats)) return running.right;
+    const right = this.#check(found).finally(() => {
+      if (this.#checking.get(found.digest) === checking) this.#checking.delete(found.digest);
+    });
+    const checking = { version: found.stats, right };
     this.#checking.set(found.digest, checking);
-    return checking;
+    return right;
+  }
+
+  /**
+   * The same for whoever is content with what was pushed again while it was read.
+   *
+   * @throws DepotError `NOT_FOUND`: it was removed meanwhile; `IO_FAILED`
+   */
+  async checkLatest(found: StoredContent): Promise<boolean> {
+    try {
+      return await this.check(found);
+    } catch (error) {
+      if (!(error instanceof DepotError && error.code === 'FILE_CHANGED')) throw error;
+      const now = await this.find(found.digest);
+      return now !== undefined && (now.checked || this.checkLatest(now));
+    }
   }
 
   async #check(found: StoredContent): Promise<boolean> {
-    if (await this.matches(found)) return true;
+    if (await this.matches(found, { expected: found.stats })) return true;
     await this.quarantine(found);
     return false;
   }
@@ -183,28 +210,22 @@ export class Content {
 
   /**
    * Takes bytes that do not match out of their place and keeps them for a person to look at. Whoever read them slowly may
-   * come late: what was pushed again in the meantime stays.
+   * come late: what was pushed again in the meantime stays. Where nothing may be moved it stays in its place, and is found
+   * to be wrong each time.
    *
    * @param found - the very bytes that were read
    */
   async quarantine({ digest, path, stats }: StoredContent): Promise<void> {
     const now = await stat(path).catch(() => undefined);
     if (now === undefined || !sameVersion(stats, now)) return;
-    const folder = this.#layout.own('quarantine');
-    await mkdir(folder, { recursive: true });
+    this.#checks.delete(digest);
     const aside = `${algorithmOf(digest)}-${hexOf(digest)}-${Date.now()}`;
     try {
+      await mkdir(this.#layout.own('quarantine'), { recursive: true });
       await rename(path, this.#layout.own('quarantine', aside));
     } catch (error) {
       if (isMissing(error)) return;
-      throw error;
     }
-    this.#checks.delete(digest);
     this.#onDamage(digest);
   }
-}
-
-function isMissing(error: unknown): boolean {
-  const code = systemCode(error);
-  return code === 'ENOENT' || code === 'ENOTDIR';
 }

@@ -3,10 +3,11 @@ import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { createPendingFile, type PendingFile } from '../disk/atomic-file.js';
 import { foldersIn, makeDurableFolder } from '../disk/folders.js';
-import { fileError, systemCode } from '../errors.js';
-import { type Digest, isDigest } from '../oci/digest.js';
+import { fileError, isMissing, systemCode } from '../errors.js';
+import { algorithmOf, type Digest, isDigest } from '../oci/digest.js';
 import type { Layout } from './layout.js';
 import { takeLeases } from './leases.js';
+import { makeWay } from './trash.js';
 
 /**
  * Reads a link. One that is empty or broken, as a crash of the reference leaves it, counts as absent.
@@ -18,10 +19,21 @@ export async function readLink(path: string): Promise<Digest | undefined> {
     const text = (await readFile(path, 'latin1')).trim();
     return isDigest(text) ? text : undefined;
   } catch (error) {
-    const code = systemCode(error);
-    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ENAMETOOLONG') return undefined;
+    if (isMissing(error) || systemCode(error) === 'EISDIR') return undefined;
     throw error;
   }
+}
+
+/**
+ * Reads the link of a digest in its own place. The reference links a SHA-512 to the same bytes under their SHA-256; what names
+ * other bytes of the same algorithm is broken, and counts as absent.
+ *
+ * @throws as {@link readLink}
+ */
+export async function readLinkOf(digest: Digest, path: string): Promise<Digest | undefined> {
+  const linked = await readLink(path);
+  if (linked === undefined || linked === digest) return linked;
+  return algorithmOf(linked) === algorithmOf(digest) ? undefined : linked;
 }
 
 /**
@@ -46,6 +58,7 @@ export async function prepareLink(layout: Layout, path: string, digest: Digest):
   if ((await readLink(path)) === digest) return { commit: async () => {}, discard: async () => {} };
   await makeDurableFolder(dirname(path));
   await makeDurableFolder(layout.stage);
+  await makeWay(layout, path);
   const pending = await createPendingFile(path, { stage: layout.stage });
   try {
     await pending.handle.writeFile(digest);

@@ -5,7 +5,7 @@ import { createPendingFile } from '../disk/atomic-file.js';
 import { makeDurableFolder } from '../disk/folders.js';
 import type { FreeSpace } from '../disk/free-space.js';
 import type { Watch } from '../disk/known-files.js';
-import { DepotError } from '../errors.js';
+import { DepotError, fileError } from '../errors.js';
 import { algorithmOf, type Digest, digestOf } from '../oci/digest.js';
 import { blobsOf, type Manifest, parseManifest } from '../oci/manifest.js';
 import type { Reference, RepositoryName, Tag } from '../oci/reference.js';
@@ -13,7 +13,7 @@ import type { Blobs } from './blobs.js';
 import type { Content } from './content.js';
 import type { Layout } from './layout.js';
 import { takeLeases, tryLeases } from './leases.js';
-import { readLink, writeLink } from './links.js';
+import { readLink, readLinkOf, writeLink } from './links.js';
 import type { Precondition } from './precondition.js';
 import { describeReferrer, type Referrers } from './referrers.js';
 import type { Tags } from './tags.js';
@@ -77,7 +77,7 @@ export class Manifests {
     const asked = reference.digest ?? (await tags.current(repository, reference.tag));
     if (asked === undefined) return undefined;
     await watch?.(layout.revisionLink(repository, asked));
-    const digest = await readLink(layout.revisionLink(repository, asked));
+    const digest = await readLinkOf(asked, layout.revisionLink(repository, asked));
     if (digest === undefined) return undefined;
     await watch?.(layout.data(digest));
     const bytes = await content.read(digest, MAX_MANIFEST_BYTES);
@@ -209,6 +209,8 @@ export class Manifests {
       await pending.handle.writeFile(bytes);
       await pending.handle.sync();
       await content.place(digest, pending.temporaryPath);
+    } catch (error) {
+      throw fileError(error, layout.data(digest));
     } finally {
       await pending.discard();
     }

@@ -1,6 +1,6 @@
 /** One registry folder, and all that can be asked of it. */
 import { removeStaleTemporaries } from '../disk/atomic-file.js';
-import { makeFolder } from '../disk/folders.js';
+import { makeDurableFolder, makeFolder } from '../disk/folders.js';
 import { FreeSpace } from '../disk/free-space.js';
 import type { Digest } from '../oci/digest.js';
 import { Blobs } from './blobs.js';
@@ -55,7 +55,7 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
   const { dir, onDamage, freeSpace, allowSparse = false } = options;
   await makeFolder(dir);
   const layout = new Layout(dir);
-  await removeLeftovers(layout);
+  await prepareOwn(layout);
   const space = new FreeSpace(dir, freeSpace);
   const events = new RegistryEvents();
   const figures = new RegistryFigures();
@@ -83,9 +83,14 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
   };
 }
 
-/** What a killed process was about to put in its place or to remove. */
-async function removeLeftovers(layout: Layout): Promise<void> {
+/**
+ * Makes the folders through which everything comes and goes, as long as there is room for them: removing must work on a full
+ * disk. What a killed process was about to put in its place or to remove goes.
+ */
+async function prepareOwn(layout: Layout): Promise<void> {
   for (const folder of [layout.stage, layout.own('trash')]) {
+    // A folder that cannot be written to can still be read.
+    await makeDurableFolder(folder).catch(() => undefined);
     await removeStaleTemporaries(folder).catch(() => 0);
   }
 }

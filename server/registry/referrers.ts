@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { writeFileAtomically } from '../disk/atomic-file.js';
 import { makeDurableFolder } from '../disk/folders.js';
-import { fileError, systemCode } from '../errors.js';
+import { fileError, isMissing } from '../errors.js';
 import { algorithmOf, type Digest, digestOf, hexOf, isAlgorithm, isDigest } from '../oci/digest.js';
 import type { Manifest } from '../oci/manifest.js';
 import { isIndexType } from '../oci/media-type.js';
@@ -69,7 +69,7 @@ export class Referrers {
   async noted(repository: RepositoryName, subject: Digest): Promise<Digest[]> {
     const names = await readdir(this.#layout.referrers(repository, subject)).catch(
       (error: unknown): string[] => {
-        if (systemCode(error) === 'ENOENT') return [];
+        if (isMissing(error)) return [];
         throw fileError(error, 'the index of referrers');
       },
     );

@@ -5,8 +5,9 @@
  * Who builds touches what it builds on and then waits for the file to go ({@link awaitSweep}). Who removes makes the file and
  * then looks whether a candidate was touched ({@link holdSweepLock}). Whichever comes first, one of them sees the other.
  */
-import { open, readFile, rm, stat } from 'node:fs/promises';
+import { open, rm, stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type FileVersion, sameVersion } from '../disk/file-version.js';
 import { makeDurableFolder } from '../disk/folders.js';
 import { DepotError, fileError, systemCode } from '../errors.js';
 import type { Layout } from './layout.js';
@@ -40,7 +41,8 @@ export async function holdSweepLock<T>(
 ): Promise<T> {
   const path = lockPath(layout);
   await makeDurableFolder(layout.own());
-  while (!(await takeLock(path))) await awaitSweep(layout);
+  let lock = await takeLock(path);
+  for (; lock === undefined; lock = await takeLock(path)) await awaitSweep(layout);
   const until = performance.now() + HELD_AT_MOST_MS;
   try {
     return await work(() => {
@@ -48,7 +50,7 @@ export async function holdSweepLock<T>(
       throw new DepotError('BUSY', 'removing took too long and was broken off: try again');
     });
   } finally {
-    await release(path);
+    await release(path, lock);
   }
 }
 
@@ -56,13 +58,13 @@ function lockPath(layout: Layout): string {
   return layout.own('sweeping');
 }
 
-async function takeLock(path: string): Promise<boolean> {
+/** The lock is an empty file, for which there is room on a full disk. */
+async function takeLock(path: string): Promise<FileVersion | undefined> {
   try {
     const file = await open(path, 'wx');
-    await file.writeFile(String(process.pid)).finally(() => file.close());
-    return true;
+    return await file.stat().finally(() => file.close());
   } catch (error) {
-    if (systemCode(error) === 'EEXIST') return false;
+    if (systemCode(error) === 'EEXIST') return undefined;
     throw fileError(error, path);
   }
 }
@@ -79,7 +81,7 @@ async function isLocked(path: string): Promise<boolean> {
 }
 
 /** Only one's own: a lock that was taken for a dead one's may be somebody else's by now. */
-async function release(path: string): Promise<void> {
-  const owner = await readFile(path, 'latin1').catch(() => '');
-  if (owner === String(process.pid)) await rm(path, { force: true });
+async function release(path: string, lock: FileVersion): Promise<void> {
+  const now = await stat(path).catch(() => undefined);
+  if (now !== undefined && sameVersion(now, lock)) await rm(path, { force: true });
 }

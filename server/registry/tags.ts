@@ -3,7 +3,7 @@ import { readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { syncFolder, temporaryName } from '../disk/atomic-file.js';
 import { foldersIn, makeDurableFolder } from '../disk/folders.js';
-import { DepotError, fileError, systemCode } from '../errors.js';
+import { DepotError, fileError, isMissing, systemCode } from '../errors.js';
 import { algorithmOf, type Digest, hexOf } from '../oci/digest.js';
 import { isTag, type RepositoryName, type Tag } from '../oci/reference.js';
 import type { RefuseChange } from './immutable-tags.js';
@@ -37,7 +37,7 @@ export class Tags {
       // Tags are ASCII, where the order of code units is that of bytes.
       return names.filter(isTag).sort();
     } catch (error) {
-      if (systemCode(error) !== 'ENOENT') throw fileError(error, 'the tags');
+      if (!isMissing(error)) throw fileError(error, 'the tags');
       // Manifests may have been pushed by their digests alone.
       const folders = await foldersIn(this.#layout.repository(repository));
       return folders.includes('_manifests') ? [] : undefined;
@@ -84,9 +84,9 @@ export class Tags {
   /** The folder of tags may hold nothing but tags, so a new one is made elsewhere and moved in. */
   async #make(repository: RepositoryName, tag: Tag, digest: Digest): Promise<boolean> {
     const staged = join(this.#layout.stage, temporaryName());
-    await this.#write(staged, digest);
-    await makeDurableFolder(this.#layout.tags(repository));
     try {
+      await this.#write(staged, digest);
+      await makeDurableFolder(this.#layout.tags(repository));
       await rename(staged, this.#layout.tag(repository, tag));
       await syncFolder(this.#layout.tags(repository));
       return true;
@@ -108,16 +108,16 @@ export class Tags {
   /**
    * Removes a tag. Its manifest stays, with a new lease: it has lost its tag only now.
    *
-   * @param only - the manifest it must have; with any other one it stays
+   * @param only - the manifest it must have; with any other one it stays, and it may be gone already
    * @throws DepotError `MANIFEST_UNKNOWN`: there is no such tag; `ACCESS_DENIED`: it is set once
    */
   async remove(repository: RepositoryName, tag: Tag, only?: Digest): Promise<void> {
     await this.#alone(repository, tag, async () => {
       const current = await this.current(repository, tag);
+      if (only !== undefined && current !== only) return;
       if (current === undefined) {
         throw new DepotError('MANIFEST_UNKNOWN', 'the repository has no such tag', { tag });
       }
-      if (only !== undefined && current !== only) return;
       this.#refuseChange(repository, tag, current, undefined);
       await takeLeases(this.#layout, [this.#layout.revisionLink(repository, current)]);
       await throwAway(this.#layout, this.#layout.tag(repository, tag));

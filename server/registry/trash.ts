@@ -1,5 +1,5 @@
 /** Removing folders so that they are gone at once: one rename, then the rest in peace. */
-import { rename, rm } from 'node:fs/promises';
+import { lstat, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { syncFolder, temporaryName } from '../disk/atomic-file.js';
 import { makeDurableFolder } from '../disk/folders.js';
@@ -14,6 +14,12 @@ import type { Layout } from './layout.js';
 export async function throwAway(layout: Layout, path: string): Promise<void> {
   const aside = await setAside(layout, path);
   if (aside !== undefined) await rm(aside, { recursive: true, force: true });
+}
+
+/** Makes way for a file: a folder that has its name, by some accident, is removed. */
+export async function makeWay(layout: Layout, path: string): Promise<void> {
+  const info = await lstat(path).catch(() => undefined);
+  if (info?.isDirectory()) await throwAway(layout, path);
 }
 
 /**

@@ -1,6 +1,7 @@
 /** One upload that is under way: a file that grows, and the hash of what is in it. */
 import { createHash, type Hash } from 'node:crypto';
 import { type FileHandle, open } from 'node:fs/promises';
+import { type FileVersion, sameVersion } from '../disk/file-version.js';
 import { DepotError, fileError } from '../errors.js';
 import { type Algorithm, algorithmOf, type Digest, hexOf } from '../oci/digest.js';
 import { hashFile } from '../stream/hash-file.js';
@@ -15,6 +16,8 @@ export class UploadSession {
   #offset: number;
   /** The bytes up to here are durable. */
   #synced = 0;
+  /** The file as this session left it; what anybody else did to it since is not in the hash. */
+  #version: FileVersion | undefined;
 
   /**
    * @param path - the file, which exists
@@ -48,6 +51,20 @@ export class UploadSession {
       this.#offset = appending.offset;
       if (!appending.isHashed) this.#hash = undefined;
       if (appending.isLost) await this.#drop(file);
+      await this.#leave(file);
+    }
+  }
+
+  /** Whether a file still is what this session wrote. */
+  isAt(path: string, found: FileVersion): boolean {
+    if (path !== this.path || found.size !== this.#offset) return false;
+    return this.#version === undefined ? this.#offset === 0 : sameVersion(this.#version, found);
+  }
+
+  async #leave(file: FileHandle): Promise<void> {
+    try {
+      this.#version = await file.stat();
+    } finally {
       await file.close();
     }
   }
@@ -67,7 +84,7 @@ export class UploadSession {
       await this.#drop(file);
       throw fileError(error, 'the upload');
     } finally {
-      await file.close();
+      await this.#leave(file);
     }
   }
 

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, rm, rmdir, stat, unlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import type { FileVersion } from '../disk/file-version.js';
 import { makeDurableFolder } from '../disk/folders.js';
 import type { FreeSpace } from '../disk/free-space.js';
 import { DepotError, fileError } from '../errors.js';
@@ -75,7 +76,9 @@ export class Uploads {
 
   /** @throws DepotError `BLOB_UPLOAD_UNKNOWN` */
   async state(repository: RepositoryName, id: string): Promise<UploadState> {
-    return { id, offset: (await this.#session(repository, id)).offset };
+    const { path, version } = await this.#stored(repository, id);
+    const known = this.#sessions.get(id);
+    return { id, offset: known?.path === path && this.#busy.has(id) ? known.offset : version.size };
   }
 
   /**
@@ -143,27 +146,33 @@ export class Uploads {
     id: string,
     work: (session: UploadSession) => Promise<T>,
   ): Promise<T> {
-    const session = await this.#session(repository, id);
-    if (this.#busy.has(id)) throw outOfOrder(session.offset);
+    if (this.#busy.has(id)) throw outOfOrder((await this.state(repository, id)).offset);
     this.#busy.add(id);
     try {
-      return await work(session);
+      return await work(await this.#session(repository, id));
     } finally {
       this.#busy.delete(id);
     }
   }
 
+  /** For the one request that may write: what it finds nobody changes meanwhile. */
   async #session(repository: RepositoryName, id: string): Promise<UploadSession> {
-    const path = join(this.#layout.upload(repository, UUID.test(id) ? id : 'none'), 'data');
-    const info = await stat(path).catch(() => undefined);
-    if (info === undefined || !UUID.test(id)) {
-      throw new DepotError('BLOB_UPLOAD_UNKNOWN', 'there is no such upload: begin another', { id });
-    }
+    const { path, version } = await this.#stored(repository, id);
     const known = this.#sessions.get(id);
-    if (known?.path === path && (this.#busy.has(id) || known.offset === info.size)) return known;
-    const session = new UploadSession(path, info.size, 'sha256');
+    if (known?.isAt(path, version)) return known;
+    const session = new UploadSession(path, version.size, 'sha256');
     this.#sessions.set(id, session);
     return session;
+  }
+
+  async #stored(
+    repository: RepositoryName,
+    id: string,
+  ): Promise<{ readonly path: string; readonly version: FileVersion }> {
+    const path = join(this.#layout.upload(repository, UUID.test(id) ? id : 'none'), 'data');
+    const info = await stat(path).catch(() => undefined);
+    if (info?.isFile() && UUID.test(id)) return { path, version: info };
+    throw new DepotError('BLOB_UPLOAD_UNKNOWN', 'there is no such upload: begin another', { id });
   }
 
   async #remove(repository: RepositoryName, id: string): Promise<void> {

@@ -23,7 +23,7 @@ import { planBlobRanges } from './blob-ranges.js';
 import type { HotBlobs, OpenBlob } from './hot-blobs.js';
 import type { HotManifests } from './hot-manifests.js';
 import { pageOf } from './page.js';
-import { sendChecking } from './send-checking.js';
+import { damagedBlob, sendChecking } from './send-checking.js';
 import { sendComing } from './send-coming.js';
 
 const BYTES = 'application/octet-stream';
@@ -103,8 +103,13 @@ export async function getBlob(
   const size = pulled.here === undefined ? pulled.coming.size : pulled.here.stats.size;
   const plan = req.method === 'HEAD' ? 'whole' : planBlobRanges(req.headers.range, size);
   if (plan === 'unsatisfiable') return answerUnsatisfiable(res, size);
-  if (pulled.here !== undefined) await sendBlob(res, pulled.here, plan, options);
-  else await sendComing(res, pulled.coming, layOut(res, plan, size));
+  if (pulled.here !== undefined) {
+    await sendBlob(res, pulled.here, plan, options).catch((error: unknown) => {
+      // It was removed just now.
+      if (error instanceof DepotError && error.code === 'NOT_FOUND') throw unknownBlob(repository, digest);
+      throw error;
+    });
+  } else await sendComing(res, pulled.coming, layOut(res, plan, size));
 }
 
 /** A HEAD for a blob that only an upstream has does not fetch it. */
@@ -146,13 +151,13 @@ async function sendBlob(
   if (res.req.method === 'HEAD') {
     res.setHeader('Content-Length', found.stats.size);
     res.end();
-  } else if (found.checked || (plan !== 'whole' && (await registry.content.check(found)))) {
+  } else if (found.checked || (plan !== 'whole' && (await registry.content.checkLatest(found)))) {
     const { handle, stats } = await openRegularFile(found.path);
     transfers.send(res, handle, layOut(res, plan, stats.size));
   } else if (plan === 'whole') {
     await sendChecking(res, found, registry.content);
   } else {
-    throw new DepotError('BLOB_UNKNOWN', 'the blob is damaged: push it again', { digest: found.digest });
+    throw damagedBlob(found.digest);
   }
 }
 

@@ -1,15 +1,21 @@
 /** A blob that nobody has checked lately: checked while it is sent, and never delivered whole if it is not right. */
 import { once } from 'node:events';
+import type { Stats } from 'node:fs';
 import type { ServerResponse } from 'node:http';
-import { type Content, openRegularFile, type StoredContent } from '../../index.js';
+import { type Content, DepotError, type Digest, openRegularFile, type StoredContent } from '../../index.js';
 
 const PIECE_BYTES = 256 * 1024;
+
+/** What is said of a blob whose bytes are not what they were. */
+export function damagedBlob(digest: Digest): DepotError {
+  return new DepotError('BLOB_UNKNOWN', 'the blob is damaged: push it again', { digest });
+}
 
 /**
  * Sends a blob with its last piece held back until the digest is known to be right. If it is not, the connection is
  * closed before the end, and the blob is put aside. The check is one for all who get the blob at the time.
  *
- * @throws DepotError `FILE_CHANGED` and others; the headers have left by then
+ * @throws DepotError `BLOB_UNKNOWN`: it is not right, and nothing of it has been sent; `NOT_FOUND`, `FILE_CHANGED` and others
  */
 export async function sendChecking(
   res: ServerResponse,
@@ -20,13 +26,21 @@ export async function sendChecking(
   try {
     const verdict = content.check({ ...found, stats });
     // Also before the end: who gets wrong bytes slowly is not kept in hope.
-    verdict.then((right) => right || res.destroy()).catch(() => undefined);
+    verdict.then((right) => right || !res.headersSent || res.destroy()).catch(() => undefined);
     res.setHeader('Content-Length', stats.size);
     const last = await sendAllButLast(res, handle, stats.size);
-    if (await verdict) res.end(last);
+    if (!(await verdict)) {
+      if (!res.headersSent) throw damagedBlob(found.digest);
+    } else if (isSame(stats, await handle.stat())) res.end(last);
+    else res.destroy();
   } finally {
     await handle.close();
   }
+}
+
+/** Who is slow gets bytes long after they were checked. To be unlinked, when it is pushed again, does not change a file. */
+function isSame(before: Stats, now: Stats): boolean {
+  return before.size === now.size && before.mtimeMs === now.mtimeMs;
 }
 
 /** @returns the last piece, which has not been sent */

@@ -1,15 +1,19 @@
 /** Whether the links, manifests and tags of a repository fit together; and mending what can be mended. */
-import { access } from 'node:fs/promises';
+import { access, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { makeDurableFolder } from '../../disk/folders.js';
 import { DepotError } from '../../errors.js';
 import type { Digest } from '../../oci/digest.js';
 import { blobsOf, type Manifest } from '../../oci/manifest.js';
 import type { RepositoryName, Tag } from '../../oci/reference.js';
-import { listLinks, readLink, writeLink } from '../links.js';
+import { sweep } from '../gc/sweep.js';
+import { leasedAt } from '../leases.js';
+import { listLinks, readLink, readLinkOf, writeLink } from '../links.js';
 import type { Registry } from '../open-registry.js';
-import { throwAway } from '../trash.js';
 import type { Finding, FindingKind } from './finding.js';
+
+/** A folder without a link that is younger than that is somebody's work under way. */
+const BEING_WRITTEN_MS = 60_000;
 
 /** What is known of repositories that are copied from elsewhere as it is needed. */
 export interface SparseCheck {
@@ -73,7 +77,7 @@ class Visit {
     const { layout, manifests } = this.#registry;
     for (const digest of await listLinks(layout.revisions(this.#repository))) {
       const link = layout.revisionLink(this.#repository, digest);
-      if ((await readLink(link)) === undefined) await this.#mendLink(link, digest);
+      if ((await readLinkOf(digest, link)) === undefined) await this.#mendLink(link, digest);
       if (this.#check.damaged.has(digest)) continue;
       const found = await manifests.find(this.#repository, { digest }).catch(unreadable);
       if (found === 'unreadable') await this.#report('unreadable', digest, async () => false);
@@ -97,7 +101,7 @@ class Visit {
 
   async #part(digest: Digest, link: string): Promise<void> {
     const { content, layout } = this.#registry;
-    const linked = await readLink(link);
+    const linked = await readLinkOf(digest, link);
     if (linked === undefined && this.#check.maySparse(this.#repository) && !(await isThere(link))) return;
     if ((await content.find(linked ?? digest)) === undefined) return this.#bringBack(digest);
     // One that holds nothing has a finding of its own.
@@ -113,19 +117,28 @@ class Visit {
     const { layout } = this.#registry;
     for (const digest of await listLinks(layout.layers(this.#repository))) {
       const link = layout.layerLink(this.#repository, digest);
-      if ((await readLink(link)) === undefined) await this.#mendLink(link, digest);
+      if ((await readLinkOf(digest, link)) === undefined) await this.#mendLink(link, digest);
     }
   }
 
   /** A link that says nothing is where the digest says that it is; without content it is as good as none. */
   async #mendLink(link: string, digest: Digest): Promise<void> {
     const { content, layout } = this.#registry;
+    const lookedAt = Date.now();
+    if (await isBeingWritten(link)) return;
     await this.#report('broken-link', digest, async () => {
       await content.lease(digest);
-      if ((await content.find(digest)) === undefined) await throwAway(layout, dirname(link));
-      else await writeLink(layout, link, digest);
+      if ((await content.find(digest)) === undefined) return this.#remove(link, lookedAt);
+      await writeLink(layout, link, digest);
       return true;
     });
+  }
+
+  /** Unless somebody has begun to write it since. */
+  async #remove(link: string, lookedAt: number): Promise<boolean> {
+    const candidates = [{ item: link, path: dirname(link), leases: [dirname(link), link] }];
+    const gone = await sweep(this.#registry.layout, { candidates, graceMs: Date.now() - lookedAt });
+    return gone.length > 0;
   }
 
   async tags(): Promise<void> {
@@ -158,6 +171,13 @@ class Visit {
     const repaired = this.#check.repair && (await mend());
     this.#check.onFinding({ kind, repository: this.#repository, name, repaired });
   }
+}
+
+/** A push makes the folder of a link a moment before the link. */
+async function isBeingWritten(link: string): Promise<boolean> {
+  if (await isThere(link)) return false;
+  const folder = await stat(dirname(link)).catch(() => undefined);
+  return folder !== undefined && Date.now() - leasedAt(folder) < BEING_WRITTEN_MS;
 }
 
 async function isThere(path: string): Promise<boolean> {
