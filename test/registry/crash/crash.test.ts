@@ -58,17 +58,17 @@ async function* bodyOf(...parts: Buffer[]) {
   yield* parts;
 }
 
-/** What clients were told; each is true until somebody begins to change it. */
+/** What clients were told, by a server that lives; each is true until somebody begins to change it. */
 class Told {
   readonly #facts = new Map<string, (registry: Registry) => Promise<void>>();
 
   /** From now until {@link is} nobody knows. */
   changing(name: string): void {
-    this.#facts.delete(name);
+    if (!disk.isDead) this.#facts.delete(name);
   }
 
   is(name: string, fact: (registry: Registry) => Promise<void>): void {
-    this.#facts.set(name, fact);
+    if (!disk.isDead) this.#facts.set(name, fact);
   }
 
   async expect(registry: Registry): Promise<void> {

@@ -1,6 +1,6 @@
 /**
- * A disk whose process can be made to die at any one of its calls. Dying is never coming back: no `finally` runs, nothing is
- * cleaned up, and what the disk has is what a process killed at that instant leaves.
+ * A disk whose process can be made to die at any one of its calls. From then on none of its calls does anything: what a
+ * `finally` would tidy stays, and what the disk has is what a process killed at that instant leaves.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { existsSync } from 'node:fs';
@@ -35,8 +35,6 @@ const OF_HANDLES = ['write', 'writev', 'writeFile', 'sync', 'datasync', 'truncat
 /** An empty file needs none, on most disks. */
 const NEEDS_ROOM: ReadonlySet<string> = new Set(['mkdir', 'write', 'writev', 'writeFile']);
 
-const NEVER = new Promise<never>(() => undefined);
-
 /** Stands between the code under test and `node:fs/promises`. */
 export class CrashingDisk {
   /** What has been done since the last {@link start}, in order; only what succeeded. */
@@ -45,11 +43,9 @@ export class CrashingDisk {
   #points = 0;
   #room = Number.POSITIVE_INFINITY;
   #diesAt = Number.POSITIVE_INFINITY;
-  #onDeath: () => void = () => undefined;
-  readonly #open = new Set<Real.FileHandle>();
-  /** What is done side by side dies together. */
   /** Whether there is no room: what is there can be moved and removed, and nothing can be added. */
   full = false;
+  /** What is done side by side dies together. */
   readonly #life = new AsyncLocalStorage<{ dead: boolean }>();
 
   constructor(real: FileSystem) {
@@ -67,18 +63,19 @@ export class CrashingDisk {
     this.#points = 0;
     this.#diesAt = diesAt;
     const life = { dead: false };
-    const death = new Promise<'died'>((resolve) => {
-      this.#onDeath = () => resolve('died');
-    });
     try {
-      const done = this.#life.run(life, work).then(() => 'done' as const);
-      return await Promise.race([death, done]);
+      await this.#life.run(life, work);
+    } catch (error) {
+      if (!life.dead) throw error;
     } finally {
-      life.dead = true;
       this.#diesAt = Number.POSITIVE_INFINITY;
-      for (const handle of this.#open) await handle.close();
-      this.#open.clear();
     }
+    return life.dead ? 'died' : 'done';
+  }
+
+  /** Whether whoever asks is the one who died. */
+  get isDead(): boolean {
+    return this.#life.getStore()?.dead ?? false;
   }
 
   /**
@@ -129,7 +126,6 @@ export class CrashingDisk {
   }
 
   #watch(handle: Real.FileHandle, path: string): void {
-    this.#open.add(handle);
     for (const kind of OF_HANDLES) {
       const method: (...args: never[]) => Promise<unknown> = handle[kind];
       // What a dying process has written stays, synced or not.
@@ -150,7 +146,7 @@ export class CrashingDisk {
   async #step<T>(call: Call, work: () => Promise<T>): Promise<T> {
     // A sync changes nothing that the next process sees.
     if (!call.kind.endsWith('sync')) await this.#die(async () => undefined);
-    if (this.#life.getStore()?.dead) await NEVER;
+    if (this.isDead) throw new Error('dead');
     if (NEEDS_ROOM.has(call.kind) && !(call.kind === 'mkdir' && existsSync(call.path))) this.#takeRoom();
     const result = await work();
     this.calls.push(call);
@@ -172,8 +168,6 @@ export class CrashingDisk {
     if (point !== this.#diesAt) return;
     life.dead = true;
     await last();
-    this.#onDeath();
-    await NEVER;
   }
 }
 
