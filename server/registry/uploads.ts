@@ -74,11 +74,13 @@ export class Uploads {
     return { id, offset: 0 };
   }
 
-  /** @throws DepotError `BLOB_UPLOAD_UNKNOWN` */
+  /**
+   * Where an upload stands; how far it has come, while a request is writing.
+   *
+   * @throws DepotError `BLOB_UPLOAD_UNKNOWN`
+   */
   async state(repository: RepositoryName, id: string): Promise<UploadState> {
-    const { path, version } = await this.#stored(repository, id);
-    const known = this.#sessions.get(id);
-    return { id, offset: known?.path === path && this.#busy.has(id) ? known.offset : version.size };
+    return { id, offset: (await this.#stored(repository, id)).version.size };
   }
 
   /**

@@ -4,10 +4,10 @@ import { once } from 'node:events';
 import { readdir } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { type LiveDepot, startLiveDepot } from '../../fixtures/live-depot.js';
 import { digestOf, imageOf, RegistryClient } from '../../fixtures/registry-client.js';
+import { until } from '../../fixtures/until.js';
 
 let depot: LiveDepot;
 let client: RegistryClient;
@@ -151,13 +151,10 @@ describe('a client that stops in the middle', () => {
     const bytes = randomBytes(3_000_000);
     const location = await client.begin('a');
     const socket = await half('PATCH', location, bytes.length, bytes.subarray(0, 2_000_000));
-    while ((await offsetOf(location)) < 1_000_000) await sleep(5);
+    await until(async () => (await offsetOf(location)) >= 1_000_000);
     stop(socket);
-    let rest = await client.ask('PATCH', location, '', {});
-    while (rest.status === 416) {
-      await sleep(5);
-      rest = await client.ask('PATCH', location, '', {});
-    }
+    // Until the server has noticed that the first one is gone.
+    await until(async () => (await client.ask('PATCH', location, '')).status === 202);
     const offset = await offsetOf(location);
     expect(offset).toBeGreaterThanOrEqual(1_000_000);
     const last = await client.ask('PUT', `${location}?digest=${digestOf(bytes)}`, bytes.subarray(offset), {

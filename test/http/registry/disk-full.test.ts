@@ -4,10 +4,10 @@ import { once } from 'node:events';
 import * as real from 'node:fs/promises';
 import { type ClientRequest, type IncomingMessage, request } from 'node:http';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import type { LiveDepot } from '../../fixtures/live-depot.js';
 import { codesOf, digestOf, imageOf, RegistryClient } from '../../fixtures/registry-client.js';
+import { until } from '../../fixtures/until.js';
 import { CrashingDisk } from '../../registry/crash/crashing-disk.js';
 
 const disk = new CrashingDisk(real);
@@ -53,15 +53,6 @@ async function offsetOf(location: string): Promise<number> {
   return last === 0 ? 0 : last + 1;
 }
 
-async function offsetBeyond(location: string, bytes: number): Promise<number> {
-  let offset = 0;
-  for (let tries = 0; tries < 500 && offset <= bytes; tries += 1) {
-    offset = await offsetOf(location);
-    await sleep(10);
-  }
-  return offset;
-}
-
 describe('a full disk', () => {
   beforeEach(() => start());
 
@@ -71,7 +62,7 @@ describe('a full disk', () => {
     const location = await client.begin('b');
     const sent = slowly('PATCH', location, { 'Content-Length': bytes.length });
     sent.write(bytes.subarray(0, 3_000_000));
-    const before = await offsetBeyond(location, 1_000_000);
+    await until(async () => (await offsetOf(location)) >= 1_000_000);
     disk.full = true;
     sent.end(bytes.subarray(3_000_000));
     const { status, body } = await answerOf(sent);
@@ -79,7 +70,7 @@ describe('a full disk', () => {
     expect((await client.get('a/manifests/v1')).status).toBe(200);
     expect((await client.get(`a/blobs/${digestOf('a layer')}`)).status).toBe(200);
     const offset = await offsetOf(location);
-    expect(offset).toBeGreaterThanOrEqual(before);
+    expect(offset).toBeGreaterThanOrEqual(1_000_000);
     expect(offset).toBeLessThan(bytes.length);
     await expectFull(await client.ask('PATCH', location, bytes.subarray(offset)));
     disk.full = false;
