@@ -2,6 +2,7 @@
  * Which manifests speak of a subject. OCI distribution specification, "Listing Referrers". The index is one small file for
  * each, derived from the manifests: what is missing of it is made again, and what has no manifest any more does not count.
  */
+import { createHash } from 'node:crypto';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -14,6 +15,7 @@ import { isIndexType } from '../oci/media-type.js';
 import type { RepositoryName } from '../oci/reference.js';
 import type { Layout } from './layout.js';
 import { readLink } from './links.js';
+import { makeWay } from './trash.js';
 
 const REFERRER = z.object({
   mediaType: z.string(),
@@ -55,7 +57,9 @@ export class Referrers {
     await makeDurableFolder(folder);
     await makeDurableFolder(this.#layout.stage);
     const entry = join(folder, entryName(referrer.digest));
-    await writeFileAtomically(entry, JSON.stringify(referrer), { stage: this.#layout.stage });
+    await makeWay(this.#layout, entry);
+    const text = JSON.stringify(referrer);
+    await writeFileAtomically(entry, `${text}\n${checksumOf(text)}`, { stage: this.#layout.stage });
   }
 
   async remove(repository: RepositoryName, subject: Digest, digest: Digest): Promise<void> {
@@ -81,11 +85,18 @@ export class Referrers {
     if ((await readLink(this.#layout.revisionLink(repository, digest))) === undefined) return undefined;
     const path = join(this.#layout.referrers(repository, subject), entryName(digest));
     try {
-      return REFERRER.parse(JSON.parse(await readFile(path, 'utf8')));
+      const [text = '', checksum] = (await readFile(path, 'utf8')).split('\n');
+      if (checksum !== checksumOf(text)) return undefined;
+      return REFERRER.parse(JSON.parse(text));
     } catch {
       return undefined;
     }
   }
+}
+
+/** A note is no content, whose name would tell that it is damaged. */
+function checksumOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
 }
 
 function entryName(digest: Digest): string {

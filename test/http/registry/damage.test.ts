@@ -167,6 +167,22 @@ describe('one file', () => {
     ]);
   });
 
+  test.each(WAYS.filter(([way]) => way !== 'lost'))(
+    'a note of a referrer %s: the list still says what the manifest says',
+    async (way, damage) => {
+      const subject = new Subject(`notes/${way.replaceAll(' ', '-')}`);
+      await subject.push();
+      const path = `${subject.name}/referrers/${subject.image.digest}`;
+      const before = await (await client.get(path)).text();
+      expect(before).toContain(subject.signature.digest);
+      const folder = below('repositories', subject.name, '_referrers', ...split(subject.image.digest));
+      await damage(join(folder, `${subject.signature.digest.replace(':', '-')}.json`));
+      expect(await (await client.get(path)).text()).toBe(before);
+      await subject.push();
+      expect(await (await client.get(path)).text()).toBe(before);
+    },
+  );
+
   test('a link that names other bytes that are here', async () => {
     const subject = new Subject('damage/other');
     await subject.push();
