@@ -103,13 +103,20 @@ export async function getBlob(
   const size = pulled.here === undefined ? pulled.coming.size : pulled.here.stats.size;
   const plan = req.method === 'HEAD' ? 'whole' : planBlobRanges(req.headers.range, size);
   if (plan === 'unsatisfiable') return answerUnsatisfiable(res, size);
-  if (pulled.here !== undefined) {
-    await sendBlob(res, pulled.here, plan, options).catch((error: unknown) => {
-      // It was removed just now.
-      if (error instanceof DepotError && error.code === 'NOT_FOUND') throw unknownBlob(repository, digest);
-      throw error;
-    });
-  } else await sendComing(res, pulled.coming, layOut(res, plan, size));
+  if (pulled.here === undefined) return sendComing(res, pulled.coming, layOut(res, plan, size));
+  const failure = await sendBlob(res, pulled.here, plan, options).catch(failureBeforeHeaders(res));
+  // It was pushed again, or removed, just now.
+  if (failure === 'FILE_CHANGED') await getBlob(req, res, address, options);
+  else if (failure === 'NOT_FOUND') throw unknownBlob(repository, digest);
+}
+
+/** Tells of what may be different at a second look, as long as nothing was sent. */
+function failureBeforeHeaders(res: ServerResponse): (error: unknown) => 'FILE_CHANGED' | 'NOT_FOUND' {
+  return (error) => {
+    const code = error instanceof DepotError && !res.headersSent ? error.code : undefined;
+    if (code === 'FILE_CHANGED' || code === 'NOT_FOUND') return code;
+    throw error;
+  };
 }
 
 /** A HEAD for a blob that only an upstream has does not fetch it. */
