@@ -12,7 +12,7 @@ export default {
   },
   // Most tests wait for programs and disks, so one a core is not too many.
   maxWorkers: '100%',
-  testTimeout: 30_000,
+  testTimeout: 120_000,
   coverageProvider: 'v8',
   collectCoverageFrom: ['server/**/*.ts', 'scripts/**/*.ts'],
 };
