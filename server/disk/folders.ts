@@ -1,7 +1,7 @@
 /** The folders of a depot when it starts: made where they are missing, swept where a crash left something. */
 import { mkdir, readdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { DepotError, fileError, systemCode } from '../errors.js';
+import { DepotError, fileError, isMissing, systemCode } from '../errors.js';
 import { removeStaleTemporaries, syncFolder } from './atomic-file.js';
 
 /**
@@ -94,8 +94,7 @@ export async function foldersIn(path: string): Promise<string[]> {
     const names = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
     return [...names, ...links.filter((_, index) => linked[index]).map(({ name }) => name)];
   } catch (error) {
-    const code = systemCode(error);
-    if (code === 'ENOENT' || code === 'ENOTDIR') return [];
+    if (isMissing(error)) return [];
     throw fileError(error, path);
   }
 }

@@ -15,16 +15,8 @@ import type { HotBlobs } from './hot-blobs.js';
 import type { HotManifests } from './hot-manifests.js';
 import { locate } from './namespace.js';
 import { getBlob, getCatalog, getManifest, getTags } from './pull.js';
-import {
-  appendUpload,
-  beginUpload,
-  cancelUpload,
-  deleteBlob,
-  deleteManifest,
-  finishUpload,
-  getUpload,
-  putManifest,
-} from './push.js';
+import { appendUpload, beginUpload, cancelUpload, deleteBlob, finishUpload, getUpload } from './push.js';
+import { deleteManifest, putManifest } from './push-manifest.js';
 import { getReferrers } from './referrers.js';
 import { parseAddress, type RegistryAddress } from './route.js';
 import { getToken } from './token.js';

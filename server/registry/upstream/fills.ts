@@ -12,9 +12,9 @@ import type { Tally } from './figures.js';
 import { type ColdBlob, type Fill, pour } from './fill.js';
 import { GrowingFile } from './growing-file.js';
 import { remoteName } from './names.js';
+import { Places } from './places.js';
 import type { Source } from './source.js';
 import type { Timing } from './timing.js';
-import { Turns } from './turns.js';
 
 /** What fetching needs. */
 export interface FillParts {
@@ -33,7 +33,7 @@ const AT_ONCE = 8;
 export class Fills {
   readonly #parts: FillParts;
   readonly #running = new Map<Digest, Fill>();
-  readonly #turns = new Map<Source, Turns>();
+  readonly #places = new Map<Source, Places>();
   readonly #closing = new AbortController();
 
   constructor(parts: FillParts) {
@@ -49,12 +49,12 @@ export class Fills {
 
   /** Begins to fetch a blob that nobody is fetching. It goes on whoever leaves. */
   start(source: Source, repository: RepositoryName, digest: Digest): Fill {
-    const turns = this.#turns.get(source) ?? new Turns(AT_ONCE);
-    this.#turns.set(source, turns);
+    const places = this.#places.get(source) ?? new Places(AT_ONCE);
+    this.#places.set(source, places);
     const repositories = new Set([repository]);
     let done: Promise<void> = Promise.resolve();
     const opened = new Promise<ColdBlob>((open, fail) => {
-      done = turns.take(() => this.#fetch(source, repository, digest, repositories, open));
+      done = places.take(() => this.#fetch(source, repository, digest, repositories, open));
       done.catch((error: unknown) => {
         this.#running.delete(digest);
         fail(error);

@@ -1,7 +1,7 @@
 /** So many at once, the others one after the other. */
 
 /** A number of places, taken in the order of asking. */
-export class Turns {
+export class Places {
   #free: number;
   readonly #waiting: (() => void)[] = [];
 
