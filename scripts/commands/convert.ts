@@ -15,7 +15,7 @@ import {
   retiredFingerprints,
 } from '../../server/index.js';
 import { depotConfig } from '../assets-options.js';
-import { type ConvertFlags, parseConvertFlags } from '../convert-options.js';
+import { type ConvertFlags, type ConvertWishes, parseConvertFlags } from '../convert-options.js';
 import { interruption } from '../interruptible.js';
 import { existingPassphrase } from '../passphrase.js';
 import { createDisplay, type Display, plainDisplay } from '../progress.js';
@@ -23,8 +23,12 @@ import { resultLine } from '../result-text.js';
 import { printJson, run, say } from '../run.js';
 
 const HELP = `
-IMAGE is oci:DIR or oci:DIR:REF, a folder in the OCI image layout as skopeo writes it. The file is called
-REPOSITORY:TAG.aci, slashes as dashes. --name gives another: with a slash in it the full name of the image
+IMAGE is one of
+  oci:DIR[:REF]               a folder in the OCI image layout, as skopeo writes it
+  oci-archive:FILE[:REF]      the same in a tar
+  docker-archive:FILE[:REF]   what docker save or skopeo wrote
+  PATH                        a folder or file that is one of these
+The file is called REPOSITORY:TAG.aci, slashes as dashes. --name gives another: with a slash in it the full name of the image
 (quay.io/coreos/hyperkube:v1.3.6), of which the file's name is made, without one the file's name alone.
 
 An image that was converted before is 'already there'. Exit status 3 if some images failed.
@@ -38,7 +42,7 @@ Examples:
 export function convertCommand(): Command {
   return new Command('convert')
     .description('make ACIs of container images, signed, in the assets folder')
-    .argument('<image...>', 'images, as oci:DIR or oci:DIR:REF')
+    .argument('<image...>', 'images, see below')
     .option('--to <dir>', 'where the ACIs go; the assets folder by default')
     .option('--platform <os/arch>', 'which image of a list, such as linux/arm/v7 (default linux/amd64)')
     .option('--compress <form>', 'gzip (default) or none')
@@ -72,35 +76,43 @@ async function convert(images: readonly string[], flags: ConvertFlags): Promise<
   const signing = flags.sign ? await signingOf(config) : undefined;
   const folder = config.assets.dir;
   await makeFolder(folder);
-  const signal = interruption();
+  const order: Order = { options, folder, signing, signal: interruption() };
   const outcomes: Outcome[] = [];
   for (const image of images) {
     const display = flags.json ? plainDisplay : await createDisplay();
-    const outcome = await attempt(image, async () => {
-      const source = await openSource(image, options);
-      const file = options.file ?? aciFileName(source.reference, options.style);
-      const layers = source.layers.reduce((sum, { size }) => sum + (size ?? 0), 0);
-      // Every layer is read twice.
-      display.start({ files: 1, bytes: 2 * layers });
-      const { compression, level } = options;
-      const onBytes = (bytes: number): void => display.advance(bytes);
-      const warn = (text: string): void => say(`warning: ${image}: ${text}`);
-      const into: ConvertInto = {
-        path: join(folder, file),
-        compression,
-        level,
-        signing,
-        signal,
-        onBytes,
-        warn,
-      };
-      return convertInto(source, into);
-    }).finally(() => display.end());
+    const outcome = await attempt(image, () => convertOne(image, order, display)).finally(() =>
+      display.end(),
+    );
     outcomes.push(outcome);
     if (!flags.json) tell(outcome, images.length, display);
   }
   if (flags.json) printJson({ images: outcomes.map(forJson) });
   refuseFailures(outcomes);
+}
+
+/** What holds for all images of one command. */
+interface Order {
+  readonly options: ConvertWishes;
+  readonly folder: string;
+  readonly signing: ConvertInto['signing'];
+  readonly signal: AbortSignal;
+}
+
+async function convertOne(image: string, order: Order, display: Display): Promise<ConvertedImage> {
+  const { options, folder, signing, signal } = order;
+  const { compression, level, style } = options;
+  const source = await openSource(image, { ...options, scratch: folder });
+  try {
+    const path = join(folder, options.file ?? aciFileName(source.reference, style));
+    const layers = source.layers.reduce((sum, { size }) => sum + (size ?? 0), 0);
+    // Every layer is read twice.
+    display.start({ files: 1, bytes: 2 * layers });
+    const onBytes = (bytes: number): void => display.advance(bytes);
+    const warn = (text: string): void => say(`warning: ${image}: ${text}`);
+    return await convertInto(source, { path, compression, level, signing, signal, onBytes, warn });
+  } finally {
+    await source.close();
+  }
 }
 
 async function attempt(image: string, work: () => Promise<ConvertedImage>): Promise<Outcome> {

@@ -41,7 +41,10 @@ export async function chooseImage(
   const [only] = descriptors;
   if (descriptors.length === 1 && only !== undefined && !isIndex(only)) {
     const image = await openImage(only, read);
-    if (image !== undefined) return checkPlatform(image, wanted);
+    if (image !== undefined) {
+      expectPlatform(image.config, wanted);
+      return image;
+    }
   }
   const offers = await offersOf(descriptors, read, MOST_LEVELS);
   const platform = wanted ?? DEFAULT_PLATFORM;
@@ -61,14 +64,20 @@ async function openImage(descriptor: Descriptor, read: ReadBlob): Promise<Chosen
   return { digest: descriptor.digest, manifest, config: await read(manifest.config) };
 }
 
-function checkPlatform(image: ChosenImage, wanted: Platform | undefined): ChosenImage {
-  const offered = platformOf(image);
-  if (wanted === undefined || distance(wanted, offered) !== undefined) return image;
+/**
+ * Refuses an image of another platform than the one that was asked for.
+ *
+ * @param config - JSON, untrusted
+ * @throws DepotError `IMAGE_INVALID`
+ */
+export function expectPlatform(config: Buffer, wanted: Platform | undefined): void {
+  const offered = platformOf(config);
+  if (wanted === undefined || distance(wanted, offered) !== undefined) return;
   throw imageInvalid(`no image for ${platformText(wanted)}, there is ${platformText(offered)}`);
 }
 
-function platformOf({ config }: ChosenImage): Platform {
-  const { os, architecture, variant } = parseImageConfig(config);
+function platformOf(bytes: Buffer): Platform {
+  const { os, architecture, variant } = parseImageConfig(bytes);
   return {
     os: os || DEFAULT_PLATFORM.os,
     architecture: architecture || DEFAULT_PLATFORM.architecture,
@@ -102,7 +111,7 @@ async function offeredPlatform(descriptor: Descriptor, read: ReadBlob): Promise<
   const { platform } = descriptor;
   if (platform === undefined) {
     const image = await openImage(descriptor, read);
-    return image && platformOf(image);
+    return image && platformOf(image.config);
   }
   const { os, architecture, variant = '' } = platform;
   return os === 'unknown' && architecture === 'unknown' ? undefined : { os, architecture, variant };

@@ -67,7 +67,7 @@ export async function convertImage(source: ImageSource, options: ConvertOptions)
   try {
     const written = await write(
       source,
-      { ...options, manifest, diffIds: config.rootfs?.diff_ids ?? [] },
+      { ...options, manifest, diffIds: source.diffIds ?? config.rootfs?.diff_ids ?? [] },
       pending,
     );
     await pending.handle.sync();

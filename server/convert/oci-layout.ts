@@ -1,29 +1,24 @@
-/** Images in a folder. OCI image specification, image-layout.md. */
-import { createReadStream } from 'node:fs';
-import { realpath } from 'node:fs/promises';
-import { basename, join, resolve } from 'node:path';
+/** Images in a folder, or in an archive of one. OCI image specification, image-layout.md. */
+import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
-import { openRegularFile } from '../disk/safe-path.js';
-import { DepotError, fileError } from '../errors.js';
+import { DepotError } from '../errors.js';
 import { algorithmOf, type Digest, hexOf } from '../oci/digest.js';
 import { type Descriptor, parseManifest } from '../oci/manifest.js';
 import { OCI_INDEX } from '../oci/media-type.js';
-import { isTag, type Tag } from '../oci/reference.js';
 import { checkedBytes } from '../stream/checked-bytes.js';
 import { chooseImage } from './choose-image.js';
+import { type ImageFiles, readJsonBytes } from './image-files.js';
 import { imageInvalid } from './image-invalid.js';
 import { JSON_LIMIT_BYTES } from './limits.js';
 import type { Platform } from './platform.js';
-import { parseImageReference } from './reference.js';
+import { fileReference, parseImageReference } from './reference.js';
 import type { ImageReference, ImageSource, LayerBlob } from './source.js';
 
 /** Where names stand in a layout: the first is the specification's, the second containerd's. */
 const NAME_ANNOTATIONS = ['org.opencontainers.image.ref.name', 'io.containerd.image.name'] as const;
-const READ_BYTES = 256 * 1024;
 
 /** Which image of a layout. */
 export interface LayoutChoice {
-  readonly folder: string;
   /** The name that the layout's index has for it; `undefined`: there is only one. */
   readonly ref?: string | undefined;
   readonly platform?: Platform | undefined;
@@ -37,21 +32,29 @@ export interface LayoutChoice {
  * @throws DepotError `IMAGE_INVALID`: no layout, no such image or several, a blob that is missing or not what its digest
  *   says; `MANIFEST_INVALID`; `NOT_FOUND`, `ACCESS_DENIED`, `IO_FAILED`
  */
-export async function openOciLayout(choice: LayoutChoice): Promise<ImageSource> {
-  const { folder, platform } = choice;
-  const named = select(await readIndex(folder), choice.ref);
+export async function openOciLayout(files: ImageFiles, choice: LayoutChoice): Promise<ImageSource> {
+  const { platform } = choice;
+  const named = select(await readIndex(files), choice.ref);
   const { digest, manifest, config } = await chooseImage(named, platform, (descriptor) =>
-    readSmall(folder, descriptor),
+    readSmall(files, descriptor),
   );
-  const layers = manifest.layers.map((layer) => layerBlob(folder, layer));
-  const reference = choice.reference ?? referenceOf(folder, named);
+  const layers = manifest.layers.map((layer) => layerBlob(files, layer));
+  const reference = choice.reference ?? referenceOf(files, named);
   const imageId = manifest.layers.at(-1)?.digest ?? '';
-  return { reference, generation: 'new', manifestHash: digest, imageId, config, layers };
+  return {
+    reference,
+    generation: 'new',
+    manifestHash: digest,
+    imageId,
+    config,
+    layers,
+    close: () => files.close(),
+  };
 }
 
-async function readIndex(folder: string): Promise<readonly Descriptor[]> {
-  const path = join(folder, 'index.json');
-  const bytes = await readFileOf(path, JSON_LIMIT_BYTES);
+async function readIndex(files: ImageFiles): Promise<readonly Descriptor[]> {
+  const path = join(files.path, 'index.json');
+  const bytes = await readJsonBytes(files, 'index.json');
   try {
     return parseManifest(bytes, OCI_INDEX).manifests;
   } catch (error) {
@@ -80,64 +83,30 @@ function isNamed(name: string, ref: string): boolean {
   return name === ref || (name.includes('/') && name.endsWith(`:${ref}`));
 }
 
-/** A full name in the index, else the folder's up to its first dot, with the name in the index as its tag. */
-function referenceOf(folder: string, [first]: readonly Descriptor[]): ImageReference {
+/** A full name in the index, else that of the folder or archive, with the name in the index as its tag. */
+function referenceOf(files: ImageFiles, [first]: readonly Descriptor[]): ImageReference {
   const names = first === undefined ? [] : namesOf(first);
   const full = names.find((name) => name.includes('/'));
-  if (full !== undefined) return parseImageReference(full);
-  const repository = basename(resolve(folder))
-    .replace(/(?<=.)\..*$/, '')
-    .toLowerCase()
-    .replace(/[^a-z0-9_-]+/g, '-')
-    .replace(/^[^a-z0-9]+|[^a-z0-9]+$/g, '');
-  return { host: undefined, repository: repository || 'image', tag: tagOf(names[0]), typed: undefined };
+  return full === undefined ? fileReference(files.path, names[0]) : parseImageReference(full);
 }
 
-function tagOf(name: string | undefined): Tag | undefined {
-  const tag = name ?? 'latest';
-  return isTag(tag) ? tag : undefined;
+function layerBlob(files: ImageFiles, { digest, size }: Descriptor): LayerBlob {
+  return { digest, size, name: digest, open: () => readBlob(files, digest) };
 }
 
-function layerBlob(folder: string, { digest, size }: Descriptor): LayerBlob {
-  return { digest, size, name: digest, open: () => readBlob(folder, digest) };
-}
-
-async function readSmall(folder: string, { digest, size }: Descriptor): Promise<Buffer> {
+async function readSmall(files: ImageFiles, { digest, size }: Descriptor): Promise<Buffer> {
   if (size > JSON_LIMIT_BYTES) {
     throw imageInvalid(`${digest} has ${size} bytes, expected JSON of at most ${JSON_LIMIT_BYTES}`);
   }
-  const bytes = checkedBytes(readBlob(folder, digest), { digest, size, name: digest });
+  const bytes = checkedBytes(readBlob(files, digest), { digest, size, name: digest });
   return buffer(bytes);
 }
 
-async function* readBlob(folder: string, digest: Digest): AsyncGenerator<Uint8Array> {
-  const path = join(folder, 'blobs', algorithmOf(digest), hexOf(digest));
+async function* readBlob(files: ImageFiles, digest: Digest): AsyncGenerator<Uint8Array> {
   try {
-    yield* await openStream(path);
+    yield* files.open(join('blobs', algorithmOf(digest), hexOf(digest)));
   } catch (error) {
-    const failure = fileError(error, path);
-    if (failure.code !== 'NOT_FOUND') throw failure;
-    throw imageInvalid(`the blob ${digest} is not in the layout ${folder}`);
+    if (!(error instanceof DepotError) || error.code !== 'NOT_FOUND') throw error;
+    throw imageInvalid(`the blob ${digest} is not in the layout ${files.path}`);
   }
-}
-
-async function openStream(path: string) {
-  const { handle } = await openRegularFile(await realpath(path));
-  return handle.createReadStream({ highWaterMark: READ_BYTES });
-}
-
-async function readFileOf(path: string, limit: number): Promise<Buffer> {
-  const parts: Buffer[] = [];
-  let count = 0;
-  try {
-    for await (const part of createReadStream(path)) {
-      const bytes = Buffer.from(part);
-      count += bytes.length;
-      if (count > limit) throw imageInvalid(`${path} has more than ${limit} bytes`);
-      parts.push(bytes);
-    }
-  } catch (error) {
-    throw fileError(error, path);
-  }
-  return Buffer.concat(parts);
 }

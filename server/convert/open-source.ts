@@ -1,37 +1,78 @@
-/** The sources of images by the way they are written: `oci:DIR[:REF]`. */
+/** The sources of images by the way they are written: `oci:DIR[:REF]`, `oci-archive:FILE[:REF]`, … */
 import { stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { DepotError } from '../errors.js';
+import { openDockerArchive } from './docker-archive.js';
+import { folderFiles } from './image-files.js';
+import { imageInvalid } from './image-invalid.js';
 import { openOciLayout } from './oci-layout.js';
 import type { Platform } from './platform.js';
 import type { ImageReference, ImageSource } from './source.js';
+import { TarFiles } from './tar-files.js';
 
 /** What is wanted of a source. */
 export interface SourceChoice {
   readonly platform: Platform | undefined;
   /** What the image is called instead of what its source says. */
   readonly reference: ImageReference | undefined;
+  /** A folder for what has to be put down in between, best where the result goes; by default the system's own. */
+  readonly scratch?: string | undefined;
 }
 
-const OCI = 'oci:';
+/** How an archive is read. */
+type OpenArchive = (files: TarFiles, choice: SourceChoice & Place) => Promise<ImageSource>;
+
+interface Place {
+  readonly path: string;
+  readonly ref?: string;
+}
+
+const EXPECTED = 'oci:DIR[:REF], oci-archive:FILE[:REF], docker-archive:FILE[:REF], or a path';
 
 /**
- * Opens the image that a user named.
+ * Opens the image that a user named; whoever has it closes it.
  *
- * @param text - `oci:DIR` or `oci:DIR:REF`
- * @throws DepotError `USAGE`: a way of writing that is not known; as {@link openOciLayout}
+ * @param text - `oci:`, `oci-archive:` or `docker-archive:` and a path, or a path alone, whose content tells what it is
+ * @throws DepotError `USAGE`: a way of writing that is not known; as {@link openOciLayout}, {@link openDockerArchive}
  */
 export async function openSource(text: string, choice: SourceChoice): Promise<ImageSource> {
-  if (text.startsWith(OCI)) return openOciLayout({ ...choice, ...(await splitRef(text.slice(OCI.length))) });
-  throw new DepotError('USAGE', `expected oci:DIR or oci:DIR:REF, got ${text}`);
+  const [, scheme, rest = ''] = /^(oci|oci-archive|docker-archive):(.+)$/s.exec(text) ?? [];
+  if (scheme === undefined) return openPath(text, choice);
+  const place = await splitRef(rest);
+  if (scheme === 'oci') return openOciLayout(folderFiles(place.path), { ...choice, ...place });
+  return openArchive(place, choice, scheme === 'oci-archive' ? openOciLayout : openDockerArchive);
 }
 
-/** A colon may stand in the name of a folder; what is there as a whole has no reference. */
-async function splitRef(text: string): Promise<{ readonly folder: string; readonly ref?: string }> {
-  const colon = text.lastIndexOf(':');
-  const isWhole = await stat(text).then(
-    () => true,
-    () => false,
-  );
-  if (isWhole || colon <= 0) return { folder: text };
-  return { folder: text.slice(0, colon), ref: text.slice(colon + 1) };
+async function openPath(path: string, choice: SourceChoice): Promise<ImageSource> {
+  const found = await stat(path).catch(() => undefined);
+  if (found === undefined) throw new DepotError('USAGE', `expected ${EXPECTED}, got ${path}`);
+  if (found.isDirectory()) return openOciLayout(folderFiles(path), choice);
+  return openArchive({ path }, choice, (files, wanted) => {
+    if (files.has('oci-layout') && files.has('index.json')) return openOciLayout(files, wanted);
+    if (files.has('manifest.json') || files.has('repositories')) return openDockerArchive(files, wanted);
+    throw imageInvalid(`${path} is an archive of something else: it has no index.json and no manifest.json`);
+  });
+}
+
+async function openArchive(place: Place, choice: SourceChoice, open: OpenArchive): Promise<ImageSource> {
+  const files = await TarFiles.open(place.path, choice.scratch ?? tmpdir());
+  try {
+    return await open(files, { ...choice, ...place });
+  } catch (error) {
+    await files.close();
+    throw error;
+  }
+}
+
+/** A colon may stand in the name of a file; what is there as a whole has no reference. */
+async function splitRef(text: string): Promise<Place> {
+  for (let colon = text.length; colon > 0; colon = text.lastIndexOf(':', colon - 1)) {
+    const path = text.slice(0, colon);
+    const isThere = await stat(path).then(
+      () => true,
+      () => false,
+    );
+    if (isThere) return colon === text.length ? { path } : { path, ref: text.slice(colon + 1) };
+  }
+  return { path: text };
 }

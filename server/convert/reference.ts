@@ -1,7 +1,8 @@
 /** References of images as people type them. The rules of Docker's command line, which docker2aci shares. */
+import { basename, resolve } from 'node:path';
 import { DepotError } from '../errors.js';
 import { type Digest, parseDigest } from '../oci/digest.js';
-import { parseRepositoryName, parseTag, type Tag } from '../oci/reference.js';
+import { isTag, parseRepositoryName, parseTag, type Tag } from '../oci/reference.js';
 import type { ImageReference } from './source.js';
 
 /** What Docker Hub is called by those who ask it for images. */
@@ -52,4 +53,24 @@ function splitHost(text: string): { readonly host: string; readonly path: string
   const first = text.slice(0, Math.max(slash, 0));
   if (/[.:]/.test(first) || first === 'localhost') return { host: first, path: text.slice(slash + 1) };
   return { host: HUB, path: text };
+}
+
+/**
+ * Names an image after its folder or archive: its name up to the first dot, in letters that a repository may have.
+ *
+ * @param tag - what its index calls it; `undefined` for `latest`
+ */
+export function fileReference(path: string, tag: string | undefined): ImageReference {
+  const repository = basename(resolve(path))
+    .replace(/(?<=.)\..*$/, '')
+    .toLowerCase()
+    .replace(/[^a-z0-9_-]+/g, '-')
+    .replace(/^[^a-z0-9]+|[^a-z0-9]+$/g, '');
+  const name = tag ?? 'latest';
+  return {
+    host: undefined,
+    repository: repository || 'image',
+    tag: isTag(name) ? name : undefined,
+    typed: undefined,
+  };
 }

@@ -42,6 +42,10 @@ export interface ImageSource {
   readonly parentImageId?: string | undefined;
   /** The config's JSON, checked against its digest. */
   readonly config: Buffer;
+  /** What the layers should be uncompressed, where another place than the config says it. */
+  readonly diffIds?: readonly string[] | undefined;
   /** Base first. */
   readonly layers: readonly LayerBlob[];
+  /** Gives back what was opened; nothing can be read then. */
+  close(): Promise<void>;
 }
