@@ -12,6 +12,8 @@ import type { AssetsFlags } from './assets-options.js';
 /** The flags as commander hands them over. */
 export interface ConvertFlags extends AssetsFlags {
   readonly to?: string;
+  readonly data?: string;
+  readonly insecure?: true;
   readonly platform?: string;
   readonly compress?: string;
   readonly level?: string;

@@ -7,6 +7,7 @@ import {
   type FlagSetting,
   loadConfig,
   openRegistry,
+  type Registries,
   type Registry,
 } from '../server/index.js';
 import { say } from './run.js';
@@ -24,6 +25,25 @@ export interface ConfiguredRegistry {
 }
 
 /**
+ * Finds the registries that names of images lead to; a depot without a registry of its own has none to look in.
+ *
+ * @throws DepotError `CONFIG_INVALID`
+ */
+export async function configuredRegistries(
+  flags: RegistryFlags & { readonly insecure?: true },
+): Promise<Registries> {
+  const config = await loadDataConfig(flags, []);
+  const dir = registryFolder(config);
+  const isThere = (await checkFolder(dir, { writable: false, freeBytes: 0 })) === 'ok';
+  return {
+    own: isThere ? await openAt(dir) : undefined,
+    config: config.registry,
+    insecure: flags.insecure === true,
+    env: process.env,
+  };
+}
+
+/**
  * Opens the registry's folder by flags, environment and configuration file.
  *
  * @param more - settings of flags that only one command has
@@ -33,17 +53,28 @@ export async function openConfiguredRegistry(
   flags: RegistryFlags,
   more: readonly FlagSetting[],
 ): Promise<ConfiguredRegistry> {
-  const settings: FlagSetting[] = [{ name: 'data.dir', flag: '--data', value: flags.data }, ...more];
-  const { config } = await loadConfig({ file: flags.config, flags: settings });
-  const dir = join(config.data.dir, 'registry');
+  const config = await loadDataConfig(flags, more);
+  const dir = registryFolder(config);
   const state = await checkFolder(dir, { writable: true, freeBytes: 0 });
   if (state !== 'ok') {
     throw new DepotError('NOT_FOUND', `${dir} is ${state}: name the folder above the registry with --data`);
   }
-  const registry = await openRegistry({
+  return { registry: await openAt(dir), config: config.registry };
+}
+
+async function loadDataConfig(flags: RegistryFlags, more: readonly FlagSetting[]): Promise<Config> {
+  const settings: FlagSetting[] = [{ name: 'data.dir', flag: '--data', value: flags.data }, ...more];
+  return (await loadConfig({ file: flags.config, flags: settings })).config;
+}
+
+function registryFolder({ data }: Config): string {
+  return join(data.dir, 'registry');
+}
+
+function openAt(dir: string): Promise<Registry> {
+  return openRegistry({
     dir,
     freeSpace: 0,
     onDamage: (digest) => say(`${digest} did not match its digest and was put aside`),
   });
-  return { registry, config: config.registry };
 }

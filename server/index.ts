@@ -26,6 +26,7 @@ export { type FolderConfig, loadFolderConfig } from './config/unconfigured.js';
 export { parseDuration } from './config/units.js';
 export type { ConvertedImage, ConvertInto } from './convert/convert-into.js';
 export { aciFileName, type NameStyle } from './convert/file-names.js';
+export type { Registries } from './convert/open-named.js';
 export { type Platform, parsePlatform } from './convert/platform.js';
 export { parseImageReference } from './convert/reference.js';
 export type { ImageReference, ImageSource } from './convert/source.js';

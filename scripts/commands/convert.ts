@@ -12,6 +12,7 @@ import {
   loadSigningKey,
   makeFolder,
   openSource,
+  type Registries,
   retiredFingerprints,
 } from '../../server/index.js';
 import { depotConfig } from '../assets-options.js';
@@ -19,6 +20,7 @@ import { type ConvertFlags, type ConvertWishes, parseConvertFlags } from '../con
 import { interruption } from '../interruptible.js';
 import { existingPassphrase } from '../passphrase.js';
 import { createDisplay, type Display, plainDisplay } from '../progress.js';
+import { configuredRegistries } from '../registry-options.js';
 import { resultLine } from '../result-text.js';
 import { printJson, run, say } from '../run.js';
 
@@ -28,6 +30,9 @@ IMAGE is one of
   oci-archive:FILE[:REF]      the same in a tar
   docker-archive:FILE[:REF]   what docker save or skopeo wrote
   PATH                        a folder or file that is one of these
+  HOST/REPOSITORY[:TAG]       in the depot's own registry, else in an upstream of the configuration; without a host, too
+  docker://HOST/REPOSITORY    in that registry itself; a tag, a digest (@sha256:...) or both may follow
+Passwords are those of docker login or skopeo login.
 The file is called REPOSITORY:TAG.aci, slashes as dashes. --name gives another: with a slash in it the full name of the image
 (quay.io/coreos/hyperkube:v1.3.6), of which the file's name is made, without one the file's name alone.
 
@@ -47,6 +52,7 @@ export function convertCommand(): Command {
     .option('--platform <os/arch>', 'which image of a list, such as linux/arm/v7 (default linux/amd64)')
     .option('--compress <form>', 'gzip (default) or none')
     .option('--level <number>', 'of gzip: 1 is fast, 9 is small (default 6)')
+    .option('--insecure', 'speak plain http with registries on other machines, too')
     .option('--name <name>', 'the name of the image, or of the file')
     .option('--docker2aci-names', 'call the files as docker2aci does: REPOSITORY-TAG.aci')
     .option('--no-sign', 'make no signatures')
@@ -55,6 +61,7 @@ export function convertCommand(): Command {
     .option('--assets <dir>', 'the assets folder')
     .option('--keys <dir>', 'the folder of keys')
     .option('--passphrase-file <file>', 'its first line opens the signing key')
+    .option('--data <dir>', 'the folder of data; the registry is in it')
     .option('--config <file>', 'configuration to read instead of bootdepot.yaml')
     .option('--json', 'print one JSON document')
     .addHelpText('after', HELP)
@@ -76,7 +83,13 @@ async function convert(images: readonly string[], flags: ConvertFlags): Promise<
   const signing = flags.sign ? await signingOf(config) : undefined;
   const folder = config.assets.dir;
   await makeFolder(folder);
-  const order: Order = { options, folder, signing, signal: interruption() };
+  const order: Order = {
+    options,
+    folder,
+    signing,
+    signal: interruption(),
+    registries: registriesOnce(flags),
+  };
   const outcomes: Outcome[] = [];
   for (const image of images) {
     const display = flags.json ? plainDisplay : await createDisplay();
@@ -96,12 +109,22 @@ interface Order {
   readonly folder: string;
   readonly signing: ConvertInto['signing'];
   readonly signal: AbortSignal;
+  readonly registries: () => Promise<Registries>;
+}
+
+/** They are opened by the first image that needs them. */
+function registriesOnce(flags: ConvertFlags): Order['registries'] {
+  let opened: Promise<Registries> | undefined;
+  return () => {
+    opened ??= configuredRegistries(flags);
+    return opened;
+  };
 }
 
 async function convertOne(image: string, order: Order, display: Display): Promise<ConvertedImage> {
   const { options, folder, signing, signal } = order;
   const { compression, level, style } = options;
-  const source = await openSource(image, { ...options, scratch: folder });
+  const source = await openSource(image, { ...options, scratch: folder, registries: order.registries });
   try {
     const path = join(folder, options.file ?? aciFileName(source.reference, style));
     const layers = source.layers.reduce((sum, { size }) => sum + (size ?? 0), 0);

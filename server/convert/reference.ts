@@ -6,8 +6,8 @@ import { isTag, parseRepositoryName, parseTag, type Tag } from '../oci/reference
 import type { ImageReference } from './source.js';
 
 /** What Docker Hub is called by those who ask it for images. */
-const HUB = 'registry-1.docker.io';
-const HUB_NAMES = ['docker.io', 'index.docker.io', HUB];
+export const HUB_REGISTRY = 'registry-1.docker.io';
+const HUB_NAMES = ['docker.io', 'index.docker.io', HUB_REGISTRY];
 
 const HOST = /^(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\])(?::\d{1,5})?$/;
 
@@ -16,6 +16,10 @@ export interface ParsedReference extends ImageReference {
   readonly host: string;
   /** Which of the two is asked for: a digest wins over a tag, which is then forgotten. */
   readonly target: { readonly digest: Digest } | { readonly tag: Tag };
+  /** The host as it was typed; `undefined` if it was not. */
+  readonly typedHost: string | undefined;
+  /** What was typed between the host and the tag. */
+  readonly path: string;
 }
 
 /**
@@ -29,7 +33,8 @@ export function parseImageReference(text: string): ParsedReference {
   const named = at === -1 ? text : text.slice(0, at);
   const colon = named.lastIndexOf(':');
   const hasTag = colon > named.lastIndexOf('/');
-  const { host, path } = splitHost(hasTag ? named.slice(0, colon) : named);
+  const { typedHost, path } = splitHost(hasTag ? named.slice(0, colon) : named);
+  const host = typedHost ?? HUB_REGISTRY;
   if (!HOST.test(host)) {
     throw new DepotError('NAME_INVALID', 'expected a host with an optional port before the first slash', {
       host,
@@ -42,17 +47,17 @@ export function parseImageReference(text: string): ParsedReference {
   }
   const isHub = HUB_NAMES.includes(host);
   const repository = parseRepositoryName(isHub && !path.includes('/') ? `library/${path}` : path);
-  const place = { host: isHub ? HUB : host, repository, typed: text };
+  const place = { host: isHub ? HUB_REGISTRY : host, repository, typed: text, typedHost, path };
   if (at !== -1) return { ...place, tag: undefined, target: { digest: parseDigest(text.slice(at + 1)) } };
   const tag = parseTag(hasTag ? named.slice(colon + 1) : 'latest');
   return { ...place, tag, target: { tag } };
 }
 
-function splitHost(text: string): { readonly host: string; readonly path: string } {
+function splitHost(text: string): Pick<ParsedReference, 'typedHost' | 'path'> {
   const slash = text.indexOf('/');
   const first = text.slice(0, Math.max(slash, 0));
-  if (/[.:]/.test(first) || first === 'localhost') return { host: first, path: text.slice(slash + 1) };
-  return { host: HUB, path: text };
+  if (/[.:]/.test(first) || first === 'localhost') return { typedHost: first, path: text.slice(slash + 1) };
+  return { typedHost: undefined, path: text };
 }
 
 /**

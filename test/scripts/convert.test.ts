@@ -134,7 +134,7 @@ test.each([
   [['oci:image', '--name', '../x'], 2, 'host'],
   [['oci:image', '--name', '.x'], 2, '--name'],
   [['oci:image', 'oci:image', '--name', 'x'], 2, 'one image'],
-  [['ftp:image'], 2, 'expected oci:DIR'],
+  [['ftp://image'], 2, 'expected oci:DIR'],
   [['oci:image', '--keys', 'none'], 1, 'no signing key'],
   [[], 2, 'missing required argument'],
 ])('%j ends with %i', (args, status, talk) => {

@@ -14,6 +14,8 @@ export interface Credentials {
   readonly username?: string | undefined;
   /** A file whose first line is the password. */
   readonly passwordFile?: string | undefined;
+  /** The password itself, where it is in no file of its own. */
+  readonly password?: string | undefined;
   /** A file whose first line is a bearer token, sent as it is. */
   readonly tokenFile?: string | undefined;
 }
@@ -105,8 +107,9 @@ export class Authorizer {
   async #basic(): Promise<string | undefined> {
     const { upstream, credentials } = this.#options;
     const { username, passwordFile } = credentials;
-    if (username === undefined || passwordFile === undefined) return undefined;
-    const pair = Buffer.from(`${username}:${await readSecret(passwordFile, upstream)}`);
+    const password = credentials.password ?? (passwordFile && (await readSecret(passwordFile, upstream)));
+    if (username === undefined || password === undefined) return undefined;
+    const pair = Buffer.from(`${username}:${password}`);
     return `Basic ${pair.toString('base64')}`;
   }
 }

@@ -1,5 +1,6 @@
 /** An upstream: its mirrors in their order, then itself. */
 import type { Config } from '../../config/schema.js';
+import type { Credentials } from './authorizer.js';
 import { createDial, type Dial, type Reply } from './dial.js';
 import { Endpoint, type Question } from './endpoint.js';
 import { folderName, HUB } from './names.js';
@@ -7,6 +8,9 @@ import type { Timing } from './timing.js';
 
 /** What the configuration says of one upstream. */
 export type UpstreamConfig = Config['registry']['upstreams'][string];
+
+/** The same, where its password may be at hand and not in a file. */
+export type UpstreamAccess = UpstreamConfig & Credentials;
 
 /** What all upstreams share. */
 export interface SourceOptions {
@@ -33,7 +37,7 @@ export class Source {
   readonly #endpoints: readonly Endpoint[];
   readonly #dial: Dial;
 
-  constructor(name: string, config: UpstreamConfig, { env, timing }: SourceOptions) {
+  constructor(name: string, config: UpstreamAccess, { env, timing }: SourceOptions) {
     this.name = name;
     this.folder = folderName(name);
     const dial = createDial({ upstream: name, caFile: config.caFile, env, timing });
