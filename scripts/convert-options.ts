@@ -1,6 +1,8 @@
 /** What `convert` reads from its flags. */
+import { readFile } from 'node:fs/promises';
 import {
   DepotError,
+  fileError,
   type ImageReference,
   type NameStyle,
   type Platform,
@@ -13,6 +15,7 @@ import type { AssetsFlags } from './assets-options.js';
 export interface ConvertFlags extends AssetsFlags {
   readonly to?: string;
   readonly data?: string;
+  readonly from?: string;
   readonly insecure?: true;
   readonly platform?: string;
   readonly compress?: string;
@@ -51,6 +54,9 @@ export function parseConvertFlags(images: readonly string[], flags: ConvertFlags
       '--nosquash is left out: an image becomes one ACI, with all its layers in it',
     );
   }
+  if (images.length === 0) {
+    throw new DepotError('USAGE', "missing required argument 'image', or a list of some with --from");
+  }
   if (flags.name !== undefined && images.length > 1) {
     throw new DepotError('USAGE', '--name: expected one image, or no name');
   }
@@ -83,4 +89,18 @@ function parseName(text: string | undefined): Pick<ConvertWishes, 'reference' | 
     );
   }
   return { reference: undefined, file: text.endsWith('.aci') ? text : `${text}.aci` };
+}
+
+/**
+ * Reads a list of images, one a line. Empty lines count nothing, nor does what follows a `#` at the beginning of a line
+ * or behind a blank.
+ *
+ * @throws DepotError `NOT_FOUND`, `ACCESS_DENIED`, `IO_FAILED`
+ */
+export async function readImageList(path: string): Promise<string[]> {
+  const text = await readFile(path, 'utf8').catch((error: unknown) => {
+    throw fileError(error, path);
+  });
+  const lines = text.split(/\r?\n/).map((line) => line.replace(/(?:^|\s)#.*$/, '').trim());
+  return lines.filter((line) => line !== '');
 }

@@ -15,13 +15,18 @@ import {
   type Registries,
   retiredFingerprints,
 } from '../../server/index.js';
-import { depotConfig } from '../assets-options.js';
-import { type ConvertFlags, type ConvertWishes, parseConvertFlags } from '../convert-options.js';
+import { depotConfig, parseJobs } from '../assets-options.js';
+import {
+  type ConvertFlags,
+  type ConvertWishes,
+  parseConvertFlags,
+  readImageList,
+} from '../convert-options.js';
 import { interruption } from '../interruptible.js';
 import { existingPassphrase } from '../passphrase.js';
 import { createDisplay, type Display, plainDisplay } from '../progress.js';
 import { configuredRegistries } from '../registry-options.js';
-import { resultLine } from '../result-text.js';
+import { countWords, resultLine, totalLine } from '../result-text.js';
 import { printJson, run, say } from '../run.js';
 
 const HELP = `
@@ -41,13 +46,16 @@ An image that was converted before is 'already there'. Exit status 3 if some ima
 Examples:
   bootdepot convert oci:hyperkube --name quay.io/coreos/hyperkube:v1.3.6_coreos.0
   bootdepot convert oci:images:v1 --platform linux/arm64 --to /srv/assets
+  bootdepot convert --from images.txt --jobs 4
   bootdepot convert oci:busybox --compress none --no-sign --json`;
 
 /** The command. */
 export function convertCommand(): Command {
   return new Command('convert')
     .description('make ACIs of container images, signed, in the assets folder')
-    .argument('<image...>', 'images, see below')
+    .argument('[image...]', 'images, see below')
+    .option('--from <file>', 'convert the images of a list, one a line; # begins a comment')
+    .option('--jobs <number>', 'how many images are converted at once (default 1)')
     .option('--to <dir>', 'where the ACIs go; the assets folder by default')
     .option('--platform <os/arch>', 'which image of a list, such as linux/arm/v7 (default linux/amd64)')
     .option('--compress <form>', 'gzip (default) or none')
@@ -74,7 +82,9 @@ interface Outcome {
   readonly error?: DepotError;
 }
 
-async function convert(images: readonly string[], flags: ConvertFlags): Promise<void> {
+async function convert(named: readonly string[], flags: ConvertFlags): Promise<void> {
+  const images = flags.from === undefined ? named : [...named, ...(await readImageList(flags.from))];
+  const jobs = flags.jobs === undefined ? 1 : parseJobs(flags.jobs);
   const options = parseConvertFlags(images, flags);
   const config = await depotConfig({ ...flags, ...(flags.to !== undefined && { assets: flags.to }) }, [
     { name: 'sign.hash', flag: '--hash', value: flags.hash },
@@ -89,16 +99,17 @@ async function convert(images: readonly string[], flags: ConvertFlags): Promise<
     signing,
     signal: interruption(),
     registries: registriesOnce(flags),
+    turns: new Map(),
   };
-  const outcomes: Outcome[] = [];
-  for (const image of images) {
-    const display = flags.json ? plainDisplay : await createDisplay();
+  const outcomes = await mapSome(images, jobs, async (image) => {
+    const display = flags.json || jobs > 1 ? plainDisplay : await createDisplay();
     const outcome = await attempt(image, () => convertOne(image, order, display)).finally(() =>
       display.end(),
     );
-    outcomes.push(outcome);
     if (!flags.json) tell(outcome, images.length, display);
-  }
+    return outcome;
+  });
+  if (!flags.json && flags.from !== undefined) plainDisplay.line(totalLine(countWords(outcomes.map(wordOf))));
   if (flags.json) printJson({ images: outcomes.map(forJson) });
   refuseFailures(outcomes);
 }
@@ -110,6 +121,8 @@ interface Order {
   readonly signing: ConvertInto['signing'];
   readonly signal: AbortSignal;
   readonly registries: () => Promise<Registries>;
+  /** The last conversion into each file. */
+  readonly turns: Map<string, Promise<ConvertedImage>>;
 }
 
 /** They are opened by the first image that needs them. */
@@ -132,7 +145,12 @@ async function convertOne(image: string, order: Order, display: Display): Promis
     display.start({ files: 1, bytes: 2 * layers });
     const onBytes = (bytes: number): void => display.advance(bytes);
     const warn = (text: string): void => say(`warning: ${image}: ${text}`);
-    return await convertInto(source, { path, compression, level, signing, signal, onBytes, warn });
+    const into = { path, compression, level, signing, signal, onBytes, warn };
+    // Two images of one name take turns, so that a file and its signature are always of the same.
+    const before = order.turns.get(path);
+    const turn = Promise.resolve(before?.catch(() => undefined)).then(() => convertInto(source, into));
+    order.turns.set(path, turn);
+    return await turn;
   } finally {
     await source.close();
   }
@@ -158,11 +176,25 @@ async function signingOf(config: FolderConfig): Promise<ConvertInto['signing']> 
 
 function tell({ image, done, error }: Outcome, images: number, display: Display): void {
   if (done !== undefined) {
-    const word = done.status === 'converted' ? 'converted' : 'already there';
-    display.line(resultLine(word, done.path, done.imageId.id));
+    display.line(resultLine(done.status, done.path, done.imageId.id));
   } else if (error !== undefined && images > 1) {
     display.line(resultLine('failed', image, error.message));
   }
+}
+
+function wordOf({ done }: Outcome): string {
+  return done?.status ?? 'failed';
+}
+
+/** Does work on all items, a few at a time, and gives the results in the order of the items. */
+async function mapSome<T, R>(items: readonly T[], jobs: number, work: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  const queue = items.entries();
+  const worker = async (): Promise<void> => {
+    for (const [index, item] of queue) results[index] = await work(item);
+  };
+  await Promise.all(Array.from({ length: jobs }, worker));
+  return results;
 }
 
 function forJson({ image, done, error }: Outcome) {

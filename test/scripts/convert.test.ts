@@ -151,3 +151,22 @@ test('what appc cannot say is told', () => {
     talk: expect.stringContaining('warning: oci:image: left out the variable "1=x"'),
   });
 });
+
+test('a list of images: a line for each, a total, several at once, exit 3 if some failed', () => {
+  writeLayout(join(folder, 'second'), { layers: [buildTar([{ name: 'x' }])] });
+  writeFileSync(join(folder, 'images.txt'), '# all\n\noci:image # first\r\n  oci:second\noci:nothing\n');
+  const { status, out, talk } = convert('--from', 'images.txt', '--jobs', '2', '--no-sign');
+  expect({ status, talk }).toEqual({ status: 3, talk: 'bootdepot: 1 of 3 images could not be converted\n' });
+  expect(out.trimEnd().split('\n').slice(0, 3).sort()).toEqual([
+    expect.stringMatching(/^converted +assets\/image:latest\.aci/),
+    expect.stringMatching(/^converted +assets\/second:latest\.aci/),
+    expect.stringMatching(/^failed +oci:nothing/),
+  ]);
+  expect(out).toMatch(/\n3 files: 2 converted, 1 failed\n$/);
+  const json = JSON.parse(convert('--from', 'images.txt', '--no-sign', '--json').out);
+  expect(json.images.map((one: { status: string }) => one.status)).toEqual([
+    'already there',
+    'already there',
+    'failed',
+  ]);
+});
