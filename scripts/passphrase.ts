@@ -1,11 +1,7 @@
 /** Passphrases: from a file, from the environment, or typed without echo. Never from the command line. */
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
-import { type AskPassphrase, DepotError, fileError } from '../server/index.js';
+import { type AskPassphrase, DepotError, givenPassphrase } from '../server/index.js';
 import { say } from './run.js';
-
-/** The variable that holds a passphrase. */
-const VARIABLE = 'BOOTDEPOT_PASSPHRASE';
 
 /**
  * How to open a key that is there.
@@ -13,7 +9,9 @@ const VARIABLE = 'BOOTDEPOT_PASSPHRASE';
  * @param file - its first line is the passphrase; wins over `BOOTDEPOT_PASSPHRASE`, which wins over asking
  */
 export function existingPassphrase(file: string | undefined): AskPassphrase {
-  return async () => (await given(file)) ?? (canAsk() ? ask('Passphrase of the signing key:') : undefined);
+  return async () =>
+    (await givenPassphrase(file, process.env)) ??
+    (canAsk() ? ask('Passphrase of the signing key:') : undefined);
 }
 
 /**
@@ -26,7 +24,8 @@ export function existingPassphrase(file: string | undefined): AskPassphrase {
  */
 export function passphraseForNewKey(file: string | undefined): AskPassphrase {
   return async () => {
-    const passphrase = (await given(file)) ?? (canAsk() ? await askTwice() : undefined);
+    const passphrase =
+      (await givenPassphrase(file, process.env)) ?? (canAsk() ? await askTwice() : undefined);
     say('making an RSA key of 4096 bits');
     return passphrase;
   };
@@ -39,14 +38,6 @@ async function askTwice(): Promise<string | undefined> {
     throw new DepotError('USAGE', 'the two passphrases differ: nothing was done');
   }
   return typed;
-}
-
-async function given(file: string | undefined): Promise<string | undefined> {
-  if (file === undefined) return process.env[VARIABLE] || undefined;
-  const text = await readFile(file, 'utf8').catch((error: unknown) => {
-    throw fileError(error, file);
-  });
-  return text.split(/\r?\n/, 1)[0] || undefined;
 }
 
 function canAsk(): boolean {

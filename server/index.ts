@@ -24,11 +24,21 @@ export type { Config } from './config/schema.js';
 export type { ConfigSources, FlagSetting } from './config/sources.js';
 export { type FolderConfig, loadFolderConfig } from './config/unconfigured.js';
 export { parseDuration } from './config/units.js';
+export { AciCache } from './convert/aci-cache.js';
 export type { ConvertedImage, ConvertInto } from './convert/convert-into.js';
 export { aciFileName, type NameStyle } from './convert/file-names.js';
 export type { Registries } from './convert/open-named.js';
-export { type Platform, parsePlatform } from './convert/platform.js';
+export {
+  DEFAULT_PLATFORM,
+  type Platform,
+  type Platform,
+  parsePlatform,
+  parsePlatform,
+  platformOfLabels,
+} from './convert/platform.js';
 export { parseImageReference } from './convert/reference.js';
+export { type FoundImage, RegistryAcis } from './convert/registry-acis.js';
+export { imageCalled } from './convert/registry-names.js';
 export type { ImageReference, ImageSource } from './convert/source.js';
 export { writeFileAtomically } from './disk/atomic-file.js';
 export { etagOf, type FileVersion, isSettled, lastModifiedOf, sameVersion } from './disk/file-version.js';
@@ -53,7 +63,9 @@ export {
   type Tag,
 } from './oci/reference.js';
 export type { Certificate } from './openpgp/certificate.js';
+export { currentSigningKey } from './openpgp/current-key.js';
 export { armorSignature, type HashName, signHashed } from './openpgp/detached.js';
+export { givenPassphrase } from './openpgp/given-passphrase.js';
 export type { KeyReport } from './openpgp/inspect-keys.js';
 export { hasSecret } from './openpgp/key-folder.js';
 export type { RotatedKey } from './openpgp/key-store.js';

@@ -165,7 +165,7 @@ export const CONFIG_SCHEMA = z.strictObject({
     hash: oneOf('sha256', 'sha512'),
     passphraseFile: path('a file').optional(),
   }),
-  aci: z.strictObject({ latest: oneOf('newest', 'none') }),
+  aci: z.strictObject({ latest: oneOf('newest', 'none'), cache: size() }),
   registry: z.strictObject({
     write: oneOf('loopback', 'users', 'anyone'),
     users: path('an htpasswd file'),

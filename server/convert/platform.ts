@@ -72,6 +72,16 @@ const ARCHITECTURES: Readonly<Record<string, Readonly<Record<string, string>>>> 
 };
 
 /**
+ * The platform that has these labels of appc; `undefined` for labels that no conversion gives.
+ */
+export function platformOfLabels(os: string, arch: string): Platform | undefined {
+  const known = Object.hasOwn(ARCHITECTURES, os) ? ARCHITECTURES[os] : undefined;
+  const [architecture] = Object.entries(known ?? {}).find(([, label]) => label === arch) ?? [];
+  if (architecture === undefined) return undefined;
+  return { os, architecture, variant: arch === 'armv6l' ? 'v6' : '' };
+}
+
+/**
  * The labels of appc for a platform.
  *
  * @param os - as the config says; empty for Linux

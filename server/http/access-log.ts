@@ -79,6 +79,7 @@ function pathOf(url: string): string {
 
 const ROUTES: ReadonlySet<string> = new Set([
   'assets',
+  'aci',
   'aci-images',
   'keys',
   'v2',

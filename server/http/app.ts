@@ -13,6 +13,7 @@ export interface AppOptions {
   readonly home: Router;
   readonly discovery: RequestHandler;
   readonly imagesByName: Router;
+  readonly acis: Router;
 }
 
 /** Makes the Express application; it listens to nothing by itself. */
@@ -30,6 +31,7 @@ export function createApp(options: AppOptions): Express {
   app.use(options.discovery);
   app.use('/assets', options.assets);
   app.use(IMAGES_BY_NAME, options.imagesByName);
+  app.use('/aci', options.acis);
   app.use('/keys', options.keys);
   app.use(options.health);
   app.use(options.home);

@@ -20,6 +20,8 @@ export interface FileAnswers {
   /** The `Cache-Control` of an asset, by its name. */
   readonly cacheControl: (name: string) => string;
   readonly transfers: Transfers;
+  /** A strong entity tag for all files, with its quotes; by default that of the file's version. */
+  readonly etag?: string | undefined;
   /** Where full answers of small files are offered. */
   readonly hot?: HotFiles | undefined;
 }
@@ -79,10 +81,10 @@ async function decide(
   res: ServerResponse,
   name: string,
   stats: Stats,
-  { dir, cacheControl }: FileAnswers,
+  { dir, cacheControl, etag = etagOf(stats) }: FileAnswers,
 ): Promise<Decision> {
   const before = res.getHeaderNames();
-  const current = { etag: etagOf(stats), lastModified: lastModifiedOf(stats) };
+  const current = { etag, lastModified: lastModifiedOf(stats) };
   const description = describe(name, current, cacheControl(name));
   const plan = planFor(req, current, stats.size);
   const headers = { ...readConditions(req.headers), ...rangeField(plan, stats.size) };

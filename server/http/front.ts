@@ -17,6 +17,8 @@ import {
   type Timing,
 } from '../index.js';
 import { createObserver, observeUnreadable } from './access-log.js';
+import { aciAnswers } from './aci-answers.js';
+import { aciRouter } from './aci-routes.js';
 import { createApp } from './app.js';
 import { type AssetsOptions, assetAnswers, assetsRouter } from './assets.js';
 import { type Connections, createConnections } from './connections.js';
@@ -41,6 +43,7 @@ import {
 import { isRegistryUrl } from './registry/route.js';
 import { UploadSlots } from './registry/upload-slots.js';
 import { watchRegistry } from './registry/watch.js';
+import { addConversionMetrics, hostForNames, openRegistryAcis } from './registry-images.js';
 import { loadSendfile } from './sendfile.js';
 import { createTransfers, type Transfers } from './transfers.js';
 
@@ -100,12 +103,9 @@ export async function createFront(depot: Depot): Promise<Front> {
     timing: depot.upstreamTiming,
   });
   const housekeeping = startHousekeeping(registry, config.registry, logger, pullThrough.scrubbing);
+  const gate = { access, deletes: config.registry.delete, publicUrl: config.publicUrl, logger };
   const answerRegistry = createRegistryHandler({
-    ...{ registry, pullThrough, transfers },
-    logger: log.logger,
-    access,
-    deletes: config.registry.delete,
-    publicUrl: config.publicUrl,
+    ...{ registry, pullThrough, transfers, ...gate },
     slots: new UploadSlots(limits.uploads, limits.uploadsPerClient),
     hotManifests: createHotManifests(registry, config.registry.memory),
     hotBlobs: createHotBlobs(registry),
@@ -118,11 +118,15 @@ export async function createFront(depot: Depot): Promise<Front> {
     signatureState: signing?.signatureState,
   };
   const images = indexImages(config, log);
+  const env = depot.env ?? process.env;
+  const acis = await openRegistryAcis({ config, registry, pullThrough, logger, env });
+  const answerAci = aciAnswers({ acis, transfers });
   const app = createApp({
     logger: log.logger,
     assets: assetsRouter(served),
     // What a name leads to may change, so neither caches nor our memory keep these answers.
     imagesByName: imagesByNameRouter(images, assetAnswers({ ...served, cache: [], hot: undefined })),
+    acis: aciRouter({ acis, answer: answerAci, gate, host: hostForNames(config) }),
     discovery: discoveryHandler({
       sources: [namesInAssets(images)],
       keysDir: config.keys.dir,
@@ -147,6 +151,7 @@ export async function createFront(depot: Depot): Promise<Front> {
   addHousekeepingMetrics(metrics, housekeeping);
   addNotificationMetrics(metrics, notifier);
   addUpstreamMetrics(metrics, pullThrough);
+  addConversionMetrics(metrics, acis);
   const handle: RequestListener = (req, res) => {
     const connection = connections.asked(req.socket);
     const writeDown = observe(req, res);
@@ -160,7 +165,7 @@ export async function createFront(depot: Depot): Promise<Front> {
   };
   const onUnreadable = observeUnreadable(log, metrics, config.log.requests);
   const end = async () => {
-    await Promise.all([pullThrough.close(), images.stop()]);
+    await Promise.all([acis.close(), pullThrough.close(), images.stop()]);
   };
   return { handle, onUnreadable, connections, transfers, housekeeping, notifier, end };
 }

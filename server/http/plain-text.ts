@@ -2,7 +2,13 @@
 import type { ServerResponse } from 'node:http';
 
 /** What an earlier hand may have set and a short answer still says. */
-const KEPT: ReadonlySet<string> = new Set(['allow', 'connection', 'content-range', 'retry-after']);
+const KEPT: ReadonlySet<string> = new Set([
+  'allow',
+  'connection',
+  'content-range',
+  'retry-after',
+  'www-authenticate',
+]);
 
 /**
  * Answers with one line of text. Headers that were set for another answer (a file's type, length, validators) are

@@ -1,0 +1,92 @@
+/** The parts of a depot that give images of its registry as ACIs. */
+import { join } from 'node:path';
+import {
+  AciCache,
+  type Config,
+  currentSigningKey,
+  DepotError,
+  givenPassphrase,
+  isAcIdentifier,
+  type Logger,
+  type Metrics,
+  type PullThrough,
+  type Registry,
+  RegistryAcis,
+} from '../index.js';
+
+/** What they are made of. */
+export interface RegistryImagesOptions {
+  readonly config: Config;
+  readonly registry: Registry;
+  readonly pullThrough: PullThrough;
+  readonly logger: Logger;
+  readonly env: Readonly<NodeJS.ProcessEnv>;
+}
+
+/**
+ * Opens the cache of converted images.
+ *
+ * @throws DepotError `ACCESS_DENIED`, `DISK_FULL`, `IO_FAILED`
+ */
+export async function openRegistryAcis(options: RegistryImagesOptions): Promise<RegistryAcis> {
+  const { config, registry, pullThrough, logger } = options;
+  return new RegistryAcis({
+    registry,
+    pullThrough,
+    cache: await AciCache.open(join(config.data.dir, 'aci-cache'), config.aci.cache),
+    signingKey: usableKey(options),
+    hashName: config.sign.hash,
+    freeSpace: config.limits.freeSpace,
+    logger,
+  });
+}
+
+/** Images are given without a signature where the key cannot be used; the log says why, once for each reason. */
+function usableKey({ config, env, logger }: RegistryImagesOptions): RegistryAcisKey {
+  const passphrase = () => givenPassphrase(config.sign.passphraseFile, env);
+  const current = currentSigningKey(config.keys.dir, passphrase);
+  let said = '';
+  return async () => {
+    try {
+      return await current();
+    } catch (error) {
+      if (!(error instanceof DepotError)) throw error;
+      if (said !== error.message) logger.warn({ err: error }, 'converted images are not signed');
+      said = error.message;
+      return undefined;
+    }
+  };
+}
+
+type RegistryAcisKey = ReturnType<typeof currentSigningKey>;
+
+/** The host by which clients know this depot, for names that have none. */
+export function hostForNames({ publicUrl }: Config): string | undefined {
+  const host = publicUrl === undefined ? undefined : new URL(publicUrl).hostname;
+  return host !== undefined && isAcIdentifier(host) ? host : undefined;
+}
+
+/** Adds the figures of the conversions. */
+export function addConversionMetrics(metrics: Metrics, acis: RegistryAcis): void {
+  const { figures } = acis;
+  metrics.addTotal(
+    'bootdepot_conversions_total',
+    'Images of the registry that were converted.',
+    () => figures.converted,
+  );
+  metrics.addTotal(
+    'bootdepot_conversions_failed_total',
+    'Conversions that did not succeed.',
+    () => figures.failed,
+  );
+  metrics.addTotal(
+    'bootdepot_conversion_seconds_total',
+    'Time that conversions took which succeeded.',
+    () => figures.seconds,
+  );
+  metrics.addGauge(
+    'bootdepot_aci_cache_bytes',
+    'Bytes of converted images that are kept.',
+    () => acis.cacheBytes,
+  );
+}
