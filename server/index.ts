@@ -27,11 +27,15 @@ export { parseDuration } from './config/units.js';
 export { AciCache } from './convert/aci-cache.js';
 export type { ConvertedImage, ConvertInto } from './convert/convert-into.js';
 export { aciFileName, type NameStyle } from './convert/file-names.js';
+export { type MayRead, NamedImages, type WantedImage } from './convert/named-images.js';
 export type { Registries } from './convert/open-named.js';
 export {
   DEFAULT_PLATFORM,
+  DEFAULT_PLATFORM,
   type Platform,
   type Platform,
+  type Platform,
+  parsePlatform,
   parsePlatform,
   parsePlatform,
   platformOfLabels,

@@ -74,15 +74,20 @@ class StoredBytes {
 
   async *expanded(): AsyncGenerator<Uint8Array> {
     const bytes = this.#checked();
-    const head: Uint8Array[] = [];
-    let headBytes = 0;
-    while (headBytes < SNIFF_BYTES) {
-      const { done, value } = await bytes.next();
-      if (done) break;
-      head.push(value);
-      headBytes += value.length;
+    try {
+      const head: Uint8Array[] = [];
+      let headBytes = 0;
+      while (headBytes < SNIFF_BYTES) {
+        const { done, value } = await bytes.next();
+        if (done) break;
+        head.push(value);
+        headBytes += value.length;
+      }
+      yield* decompress(chained(head, bytes), sniffCompression(Buffer.concat(head)));
+    } finally {
+      // Who stops within the head has not begun with the rest, which is open nevertheless.
+      await bytes.return(undefined);
     }
-    yield* decompress(chained(head, bytes), sniffCompression(Buffer.concat(head)));
   }
 
   async *#checked(): AsyncGenerator<Uint8Array> {

@@ -38,14 +38,14 @@ export function discoveryHandler({ sources, keysDir, publicUrl }: DiscoveryOptio
     const known = await Promise.all(
       sources.map((source) => (name === undefined ? undefined : source(name, req))),
     );
-    const templates = known.filter((template) => template !== undefined);
-    if (name === undefined || templates.length === 0) {
+    const templates = new Set(known.filter((template) => template !== undefined));
+    if (name === undefined || templates.size === 0) {
       throw new DepotError('NOT_FOUND', 'no image here has that name, nor one that begins with it');
     }
     const origin = originOf(req, publicUrl);
     const hasKey = (await look()).current !== undefined;
     const page = discoveryPage(name, [
-      ...templates.map((template) => ['ac-discovery', `${origin}${template}`] as const),
+      ...[...templates].map((template) => ['ac-discovery', `${origin}${template}`] as const),
       ...(hasKey ? [['ac-discovery-pubkeys', `${origin}/keys/pubkey.asc`] as const] : []),
     ]);
     res.set({ ...HEADERS, 'Content-Length': String(Buffer.byteLength(page)) });

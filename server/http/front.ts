@@ -9,6 +9,7 @@ import {
   type Housekeeping,
   type Log,
   type Metrics,
+  NamedImages,
   type Notifier,
   openNotifier,
   openRegistry,
@@ -43,7 +44,13 @@ import {
 import { isRegistryUrl } from './registry/route.js';
 import { UploadSlots } from './registry/upload-slots.js';
 import { watchRegistry } from './registry/watch.js';
-import { addConversionMetrics, hostForNames, openRegistryAcis } from './registry-images.js';
+import {
+  addConversionMetrics,
+  answerByName,
+  hostForNames,
+  namesInRegistry,
+  openRegistryAcis,
+} from './registry-images.js';
 import { loadSendfile } from './sendfile.js';
 import { createTransfers, type Transfers } from './transfers.js';
 
@@ -121,14 +128,19 @@ export async function createFront(depot: Depot): Promise<Front> {
   const env = depot.env ?? process.env;
   const acis = await openRegistryAcis({ config, registry, pullThrough, logger, env });
   const answerAci = aciAnswers({ acis, transfers });
+  const named = new NamedImages({ registry, pullThrough, acis, latest: config.aci.latest });
   const app = createApp({
     logger: log.logger,
     assets: assetsRouter(served),
     // What a name leads to may change, so neither caches nor our memory keep these answers.
-    imagesByName: imagesByNameRouter(images, assetAnswers({ ...served, cache: [], hot: undefined })),
+    imagesByName: imagesByNameRouter(
+      images,
+      assetAnswers({ ...served, cache: [], hot: undefined }),
+      answerByName(named, access, answerAci),
+    ),
     acis: aciRouter({ acis, answer: answerAci, gate, host: hostForNames(config) }),
     discovery: discoveryHandler({
-      sources: [namesInAssets(images)],
+      sources: [namesInAssets(images), namesInRegistry(named, access)],
       keysDir: config.keys.dir,
       publicUrl: config.publicUrl,
     }),

@@ -1,6 +1,8 @@
 /** The parts of a depot that give images of its registry as ACIs. */
+import type { IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import {
+  type Access,
   AciCache,
   type Config,
   currentSigningKey,
@@ -8,11 +10,17 @@ import {
   givenPassphrase,
   isAcIdentifier,
   type Logger,
+  type MayRead,
   type Metrics,
+  type NamedImages,
   type PullThrough,
   type Registry,
   RegistryAcis,
 } from '../index.js';
+import { type AnswerAci, answerIfImpossible } from './aci-answers.js';
+import type { ImageNames } from './discovery.js';
+import { type AnswerElsewhere, TEMPLATE } from './images-by-name.js';
+import { isLocal } from './registry/local.js';
 
 /** What they are made of. */
 export interface RegistryImagesOptions {
@@ -64,6 +72,31 @@ type RegistryAcisKey = ReturnType<typeof currentSigningKey>;
 export function hostForNames({ publicUrl }: Config): string | undefined {
   const host = publicUrl === undefined ? undefined : new URL(publicUrl).hostname;
   return host !== undefined && isAcIdentifier(host) ? host : undefined;
+}
+
+/** What discovery says of the names in the registry: of those that whoever asks may read. */
+export function namesInRegistry(images: NamedImages, access: Access): ImageNames {
+  return async (name, req) => ((await images.knows(name, readableBy(req, access))) ? TEMPLATE : undefined);
+}
+
+/** Answers with images of the registry by their full names. */
+export function answerByName(images: NamedImages, access: Access, answer: AnswerAci): AnswerElsewhere {
+  return async (req, res, wanted, file) => {
+    try {
+      const found = await images.find(wanted, readableBy(req, access));
+      if (found !== undefined) await answer(req, res, found, file);
+      return found !== undefined;
+    } catch (error) {
+      answerIfImpossible(res, error);
+      return true;
+    }
+  };
+}
+
+/** Nobody logs in to discover. */
+function readableBy(req: IncomingMessage, access: Access): MayRead {
+  const caller = { user: undefined, local: isLocal(req) };
+  return (repository) => access.mayRead(caller, repository);
 }
 
 /** Adds the figures of the conversions. */

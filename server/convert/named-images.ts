@@ -1,0 +1,105 @@
+/**
+ * Images of the registry by their full names, as discovery asks for them. `example.com/coreos/etcd` is the repository of
+ * that name, as copies from other registries have it, else the repository `coreos/etcd`, whatever the host: a depot may have
+ * several.
+ */
+import { compareVersions } from '../aci/version-order.js';
+import { DepotError } from '../errors.js';
+import { isRepositoryName, isTag, type RepositoryName, type Tag } from '../oci/reference.js';
+import { platformOfLabels } from './platform.js';
+import type { FoundImage, RegistryAcis } from './registry-acis.js';
+import { imageCalled } from './registry-names.js';
+import type { RegistryParts } from './registry-source.js';
+
+/** What names are looked up in. */
+export interface NamedImagesOptions extends RegistryParts {
+  readonly acis: RegistryAcis;
+  /** What `latest` means where no tag has that name: the newest version, or nothing. */
+  readonly latest: 'newest' | 'none';
+}
+
+/** What a client asks for, in the words of appc. */
+export interface WantedImage {
+  readonly image: string;
+  readonly version: string;
+  readonly os: string;
+  readonly arch: string;
+}
+
+/** Whether the client that asks may read a repository. */
+export type MayRead = (repository: RepositoryName) => boolean;
+
+const LATEST = 'latest';
+/** Lists of referrers, for clients of registries that have no such lists. */
+const OF_REFERRERS = /^sha(?:256|512)-[0-9a-f]{64}/;
+
+/** The images of one registry. */
+export class NamedImages {
+  readonly #options: NamedImagesOptions;
+
+  constructor(options: NamedImagesOptions) {
+    this.#options = options;
+  }
+
+  /** Whether there is an image of this name, or one whose name goes on with a slash; or an upstream that may have it. */
+  async knows(name: string, mayRead: MayRead): Promise<boolean> {
+    const { registry, pullThrough } = this.#options;
+    for (const repository of repositoriesOf(name).filter(mayRead)) {
+      if (pullThrough.hasUpstream(repository)) return true;
+      const tags = await registry.tags.list(repository);
+      if (tags !== undefined && tags.length > 0) return true;
+    }
+    const parents = name.includes('/') ? repositoriesOf(name) : [...repositoriesOf(name), '' as const];
+    for (const parent of parents) {
+      const child = await registry.catalog.find(parent, mayRead);
+      if (child !== undefined) return true;
+    }
+    return false;
+  }
+
+  /**
+   * Finds an image. Its ACI has the very name that was asked for: rkt refuses any other.
+   *
+   * @returns `undefined` if there is none
+   * @throws DepotError as {@link RegistryAcis.find}, but for what there is not
+   */
+  async find(wanted: WantedImage, mayRead: MayRead): Promise<FoundImage | undefined> {
+    for (const repository of repositoriesOf(wanted.image).filter(mayRead)) {
+      const found =
+        (await this.#find(repository, wanted.version, wanted)) ??
+        (await this.#find(repository, await this.#newest(repository, wanted.version), wanted));
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+
+  async #find(
+    repository: RepositoryName,
+    tag: string | undefined,
+    { image, os, arch }: WantedImage,
+  ): Promise<FoundImage | undefined> {
+    const platform = platformOfLabels(os, arch);
+    if (platform === undefined || tag === undefined || !isTag(tag)) return undefined;
+    try {
+      return await this.#options.acis.find({
+        ...{ repository, platform, at: { tag } },
+        reference: imageCalled(image, tag),
+      });
+    } catch (error) {
+      if (error instanceof DepotError && error.code === 'MANIFEST_UNKNOWN') return undefined;
+      throw error;
+    }
+  }
+
+  async #newest(repository: RepositoryName, version: string): Promise<Tag | undefined> {
+    if (version !== LATEST || this.#options.latest === 'none') return undefined;
+    const tags = (await this.#options.registry.tags.list(repository)) ?? [];
+    const versions = tags.filter((tag) => !OF_REFERRERS.test(tag));
+    return versions.sort((one, other) => compareVersions(other, one))[0];
+  }
+}
+
+/** The first one counts. */
+function repositoriesOf(name: string): RepositoryName[] {
+  return [name, name.slice(name.indexOf('/') + 1)].filter(isRepositoryName);
+}
