@@ -25,6 +25,7 @@ export type { ConfigSources, FlagSetting } from './config/sources.js';
 export { type FolderConfig, loadFolderConfig } from './config/unconfigured.js';
 export { parseDuration } from './config/units.js';
 export { AciCache } from './convert/aci-cache.js';
+export { Arrivals } from './convert/arrivals.js';
 export type { ConvertedImage, ConvertInto } from './convert/convert-into.js';
 export { aciFileName, type NameStyle } from './convert/file-names.js';
 export { type MayRead, NamedImages, type WantedImage } from './convert/named-images.js';

@@ -13,6 +13,7 @@ export const CONFIG_DEFAULTS = {
   data: { dir: 'data' },
   sign: { auto: false, hash: 'sha512' },
   aci: { latest: 'newest', cache: '10GiB' },
+  convert: { auto: [] },
   registry: {
     write: 'loopback',
     users: 'users.htpasswd',

@@ -166,6 +166,7 @@ export const CONFIG_SCHEMA = z.strictObject({
     passphraseFile: path('a file').optional(),
   }),
   aci: z.strictObject({ latest: oneOf('newest', 'none'), cache: size() }),
+  convert: z.strictObject({ auto: z.array(repositoryGlob(), { error: 'a list of patterns' }) }),
   registry: z.strictObject({
     write: oneOf('loopback', 'users', 'anyone'),
     users: path('an htpasswd file'),

@@ -8,7 +8,7 @@ import { DepotError } from '../errors.js';
 import { isRepositoryName, isTag, type RepositoryName, type Tag } from '../oci/reference.js';
 import { platformOfLabels } from './platform.js';
 import type { FoundImage, RegistryAcis } from './registry-acis.js';
-import { imageCalled } from './registry-names.js';
+import { imageCalled, isVersionTag } from './registry-names.js';
 import type { RegistryParts } from './registry-source.js';
 
 /** What names are looked up in. */
@@ -30,8 +30,6 @@ export interface WantedImage {
 export type MayRead = (repository: RepositoryName) => boolean;
 
 const LATEST = 'latest';
-/** Lists of referrers, for clients of registries that have no such lists. */
-const OF_REFERRERS = /^sha(?:256|512)-[0-9a-f]{64}/;
 
 /** The images of one registry. */
 export class NamedImages {
@@ -94,7 +92,7 @@ export class NamedImages {
   async #newest(repository: RepositoryName, version: string): Promise<Tag | undefined> {
     if (version !== LATEST || this.#options.latest === 'none') return undefined;
     const tags = (await this.#options.registry.tags.list(repository)) ?? [];
-    const versions = tags.filter((tag) => !OF_REFERRERS.test(tag));
+    const versions = tags.filter(isVersionTag);
     return versions.sort((one, other) => compareVersions(other, one))[0];
   }
 }

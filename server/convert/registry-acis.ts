@@ -114,24 +114,30 @@ export class RegistryAcis {
   }
 
   async #make({ source, name }: FoundImage): Promise<void> {
-    const { cache } = this.#options;
-    const key = await this.#options.signingKey();
-    const held = await cache.hold(name);
-    if (held === undefined) return this.#convert(source, name, key);
+    const { cache, logger, signingKey } = this.#options;
+    const { host, repository, tag } = source.reference;
+    const image = `${host === undefined ? '' : `${host}/`}${repository}:${tag}`;
+    const log = logger.child({ image, digest: source.manifestHash });
     try {
-      await this.#signThere(held, key);
-    } finally {
-      held.release();
+      const key = await signingKey();
+      const held = await cache.hold(name);
+      if (held === undefined) await this.#convert(source, name, key, log);
+      else await this.#signThere(held, key).finally(held.release);
+    } catch (error) {
+      if (this.#stopping.signal.aborted) throw new DepotError('INTERRUPTED', 'the server stops');
+      this.figures.failed += 1;
+      log.warn({ err: error }, 'an image could not be converted');
+      throw error;
     }
   }
 
-  async #convert(source: ImageSource, name: string, key: SigningKey | undefined): Promise<void> {
-    const { cache, freeSpace, hashName, logger } = this.#options;
-    const { host, repository, tag } = source.reference;
-    const facts = {
-      image: `${host === undefined ? '' : `${host}/`}${repository}:${tag}`,
-      digest: source.manifestHash,
-    };
+  async #convert(
+    source: ImageSource,
+    name: string,
+    key: SigningKey | undefined,
+    log: Pick<Logger, 'info'>,
+  ): Promise<void> {
+    const { cache, freeSpace, hashName } = this.#options;
     const startedMs = performance.now();
     const folder = await cache.prepare(name);
     try {
@@ -141,23 +147,20 @@ export class RegistryAcis {
         path: join(folder, CACHED_IMAGE),
         hashName,
         signal: this.#stopping.signal,
-        warn: (text) => logger.info(facts, text),
+        warn: (text) => log.info(text),
         beforeVisible: async ({ fileHash }) => {
           if (key !== undefined) await this.#sign(folder, key, fileHash);
         },
       });
       await cache.add(name);
-      const seconds = (performance.now() - startedMs) / 1000;
-      this.figures.converted += 1;
-      this.figures.seconds += seconds;
-      logger.info({ ...facts, seconds: Math.round(seconds * 1000) / 1000 }, 'an image was converted');
     } catch (error) {
       await cache.abandon(name);
-      if (this.#stopping.signal.aborted) throw new DepotError('INTERRUPTED', 'the server stops');
-      this.figures.failed += 1;
-      logger.warn({ ...facts, err: error }, 'an image could not be converted');
       throw error;
     }
+    const seconds = (performance.now() - startedMs) / 1000;
+    this.figures.converted += 1;
+    this.figures.seconds += seconds;
+    log.info({ seconds: Math.round(seconds * 1000) / 1000 }, 'an image was converted');
   }
 
   /** A key that came later, or took the place of another one, signs what is there. */

@@ -2,6 +2,14 @@
 import type { Tag } from '../oci/reference.js';
 import type { ImageReference } from './source.js';
 
+/** Lists of referrers and signatures, where clients keep them that do not ask the registry for such lists. */
+const OF_REFERRERS = /^sha(?:256|512)-[0-9a-f]{64}/;
+
+/** Whether a tag may be of an image; others say of which manifest they speak. */
+export function isVersionTag(tag: Tag): boolean {
+  return !OF_REFERRERS.test(tag);
+}
+
 /**
  * Says what an image is called. rkt compares the full name, which begins with a host.
  *

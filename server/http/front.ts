@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import {
   Access,
   AciIndex,
+  Arrivals,
   type Config,
   createMetrics,
   type Housekeeping,
@@ -127,6 +128,8 @@ export async function createFront(depot: Depot): Promise<Front> {
   const images = indexImages(config, log);
   const env = depot.env ?? process.env;
   const acis = await openRegistryAcis({ config, registry, pullThrough, logger, env });
+  const arrivals = new Arrivals({ acis, globs: config.convert.auto, host: hostForNames(config), logger });
+  registry.events.listen(arrivals.note);
   const answerAci = aciAnswers({ acis, transfers });
   const named = new NamedImages({ registry, pullThrough, acis, latest: config.aci.latest });
   const app = createApp({
@@ -177,6 +180,7 @@ export async function createFront(depot: Depot): Promise<Front> {
   };
   const onUnreadable = observeUnreadable(log, metrics, config.log.requests);
   const end = async () => {
+    arrivals.stop();
     await Promise.all([acis.close(), pullThrough.close(), images.stop()]);
   };
   return { handle, onUnreadable, connections, transfers, housekeeping, notifier, end };
