@@ -30,17 +30,7 @@ export type { ConvertedImage, ConvertInto } from './convert/convert-into.js';
 export { aciFileName, type NameStyle } from './convert/file-names.js';
 export { type MayRead, NamedImages, type WantedImage } from './convert/named-images.js';
 export type { Registries } from './convert/open-named.js';
-export {
-  DEFAULT_PLATFORM,
-  DEFAULT_PLATFORM,
-  type Platform,
-  type Platform,
-  type Platform,
-  parsePlatform,
-  parsePlatform,
-  parsePlatform,
-  platformOfLabels,
-} from './convert/platform.js';
+export { DEFAULT_PLATFORM, type Platform, parsePlatform } from './convert/platform.js';
 export { parseImageReference } from './convert/reference.js';
 export { type FoundImage, RegistryAcis } from './convert/registry-acis.js';
 export { imageCalled } from './convert/registry-names.js';

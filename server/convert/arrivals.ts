@@ -65,7 +65,7 @@ export class Arrivals {
     const { acis, host, logger } = this.#options;
     const reference = imageCalled(repository, tag, host);
     const image = await acis
-      .find({ repository, at: { tag }, platform: DEFAULT_PLATFORM, reference })
+      .find({ repository, target: { tag }, platform: DEFAULT_PLATFORM, reference })
       .catch((error: unknown) => {
         logger.warn({ repository, tag, err: error }, 'an image that arrived cannot be converted');
         return undefined;

@@ -7,9 +7,9 @@ import { compareVersions } from '../aci/version-order.js';
 import { DepotError } from '../errors.js';
 import { isRepositoryName, isTag, type RepositoryName, type Tag } from '../oci/reference.js';
 import { platformOfLabels } from './platform.js';
+import type { RegistryParts } from './pulled-repository.js';
 import type { FoundImage, RegistryAcis } from './registry-acis.js';
 import { imageCalled, isVersionTag } from './registry-names.js';
-import type { RegistryParts } from './registry-source.js';
 
 /** What names are looked up in. */
 export interface NamedImagesOptions extends RegistryParts {
@@ -80,7 +80,7 @@ export class NamedImages {
     if (platform === undefined || tag === undefined || !isTag(tag)) return undefined;
     try {
       return await this.#options.acis.find({
-        ...{ repository, platform, at: { tag } },
+        ...{ repository, platform, target: { tag } },
         reference: imageCalled(image, tag),
       });
     } catch (error) {

@@ -67,7 +67,12 @@ function ownRepository(registry: Registry, name: RepositoryName, isPlain: boolea
   };
 }
 
-async function* readOwn(
+/**
+ * Reads a blob of a repository, unchecked.
+ *
+ * @throws DepotError `BLOB_UNKNOWN`, `IO_FAILED`
+ */
+export async function* readOwn(
   registry: Registry,
   name: RepositoryName,
   digest: Digest,

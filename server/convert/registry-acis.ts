@@ -6,12 +6,14 @@ import { writeFileAtomically } from '../disk/atomic-file.js';
 import { FreeSpace } from '../disk/free-space.js';
 import { DepotError } from '../errors.js';
 import type { Logger } from '../log.js';
+import type { RepositoryName } from '../oci/reference.js';
 import { armorSignature, type HashName, signHashed } from '../openpgp/detached.js';
 import type { SigningKey } from '../openpgp/signing-key.js';
 import { hashFile } from '../stream/hash-file.js';
 import { type AciCache, CACHED_IMAGE, type Held } from './aci-cache.js';
 import { convertImage, type WrittenAci } from './convert.js';
-import { openRegistryImage, type RegistryChoice, type RegistryParts } from './registry-source.js';
+import { pulledRepository, type RegistryParts } from './pulled-repository.js';
+import { openRegistryImage, type RepositoryChoice } from './registry-image.js';
 import type { ImageSource } from './source.js';
 import { Turnstile } from './turnstile.js';
 
@@ -28,6 +30,11 @@ export interface RegistryAcisOptions extends RegistryParts {
   /** Bytes of the disk that stay free. */
   readonly freeSpace: number;
   readonly logger: Logger;
+}
+
+/** Which image of which repository. */
+export interface RegistryChoice extends RepositoryChoice {
+  readonly repository: RepositoryName;
 }
 
 /** An image that was found; it may have to be converted yet. */
@@ -74,7 +81,8 @@ export class RegistryAcis {
    * @throws DepotError as {@link openRegistryImage}
    */
   async find(choice: RegistryChoice): Promise<FoundImage> {
-    const source = await openRegistryImage(this.#options, choice);
+    const repository = pulledRepository(this.#options, choice.repository);
+    const source = await openRegistryImage(repository, choice);
     return { source, name: nameOf(source) };
   }
 

@@ -47,7 +47,7 @@ async function answer(req: Request, res: Response, options: AciRoutesOptions): P
   const platform = parameters.get('platform');
   const image = await options.acis.find({
     repository,
-    at: { tag },
+    target: { tag },
     platform: platform === null ? DEFAULT_PLATFORM : parsePlatform(platform),
     reference: imageCalled(repository, tag, options.host),
   });
