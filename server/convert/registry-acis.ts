@@ -42,6 +42,11 @@ export interface FoundImage {
   readonly source: ImageSource;
   /** Of its place in the cache: the same image, name and platform have the same. */
   readonly name: string;
+  /**
+   * A strong entity tag of the ACI, with its quotes: the digest of the manifest and what else its bytes depend on. The
+   * conversion is deterministic, so what has the same tag has the same bytes, converted again or on another depot.
+   */
+  readonly etag: string;
 }
 
 /** A converted image. */
@@ -83,7 +88,9 @@ export class RegistryAcis {
   async find(choice: RegistryChoice): Promise<FoundImage> {
     const repository = pulledRepository(this.#options, choice.repository);
     const source = await openRegistryImage(repository, choice);
-    return { source, name: nameOf(source) };
+    const { manifestHash } = source;
+    const form = formOf(source);
+    return { source, name: `${manifestHash.replace(':', '-')}-${form}`, etag: `"${manifestHash}-${form}"` };
   }
 
   /** Gives an image and its signature, if both are there. Whoever gets it releases it. */
@@ -187,11 +194,11 @@ export class RegistryAcis {
   }
 }
 
-/** What has the same name has the same bytes; another zlib may compress to others. */
-function nameOf({ manifestHash, reference }: ImageSource): string {
+/** What the bytes depend on besides the image: the conversion, the name, and zlib, as another one may compress otherwise. */
+function formOf({ reference }: ImageSource): string {
   const { host, repository, tag } = reference;
   const rest = JSON.stringify([FORMAT, process.versions.zlib, host, repository, tag]);
-  return `${manifestHash.replace(':', '-')}-${createHash('sha256').update(rest).digest('hex').slice(0, 16)}`;
+  return createHash('sha256').update(rest).digest('hex').slice(0, 16);
 }
 
 function signatureName({ fingerprint }: SigningKey): string {

@@ -77,7 +77,7 @@ async function answerHeld(
     transfers,
     // What a tag leads to may change.
     cacheControl: () => 'no-cache',
-    etag: file === 'image' ? `"${image.source.manifestHash}"` : undefined,
+    etag: file === 'image' ? image.etag : undefined,
   });
 }
 
