@@ -12,7 +12,7 @@ export const CONFIG_DEFAULTS = {
   keys: { dir: 'keys' },
   data: { dir: 'data' },
   sign: { auto: false, hash: 'sha512' },
-  aci: { latest: 'newest', cache: '10GiB' },
+  aci: { latest: 'newest', hosts: [], cache: '10GiB' },
   convert: { auto: [] },
   registry: {
     write: 'loopback',

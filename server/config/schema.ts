@@ -40,6 +40,9 @@ const listener = () =>
 /** A glob is wrong where a bracket stays open, or where it has what the names it is meant for can never have. */
 const glob = (allowed: RegExp, expected: string) =>
   parsed((text) => (allowed.test(text) && isBalanced(text) ? text : undefined), expected);
+/** As it begins a name of an image: lower case, no port. */
+const HOST_NAME = /^[a-z0-9]+(?:[.-][a-z0-9]+)*$/;
+
 const repositoryGlob = () =>
   glob(/^(?!\/)[a-z0-9._/*?!{},()[\]^@+|-]+$/, 'a pattern of repository names such as team-a/**');
 const tagGlob = () =>
@@ -165,7 +168,13 @@ export const CONFIG_SCHEMA = z.strictObject({
     hash: oneOf('sha256', 'sha512'),
     passphraseFile: path('a file').optional(),
   }),
-  aci: z.strictObject({ latest: oneOf('newest', 'none'), cache: size() }),
+  aci: z.strictObject({
+    latest: oneOf('newest', 'none'),
+    hosts: z.array(z.string().regex(HOST_NAME, { error: 'a host such as example.com' }), {
+      error: 'a list of hosts',
+    }),
+    cache: size(),
+  }),
   convert: z.strictObject({ auto: z.array(repositoryGlob(), { error: 'a list of patterns' }) }),
   registry: z.strictObject({
     write: oneOf('loopback', 'users', 'anyone'),

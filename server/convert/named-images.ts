@@ -1,7 +1,7 @@
 /**
  * Images of the registry by their full names, as discovery asks for them. `example.com/coreos/etcd` is the repository of
- * that name, as copies from other registries have it, else the repository `coreos/etcd`, whatever the host: a depot may have
- * several.
+ * that name, as copies from other registries have it; else, where the host is one of the depot's own, the repository
+ * `coreos/etcd`. Under any other host that one would get a signature for a name that is not its owner's to give.
  */
 import { compareVersions } from '../aci/version-order.js';
 import { DepotError } from '../errors.js';
@@ -16,6 +16,8 @@ export interface NamedImagesOptions extends RegistryParts {
   readonly acis: RegistryAcis;
   /** What `latest` means where no tag has that name: the newest version, or nothing. */
   readonly latest: 'newest' | 'none';
+  /** The depot's own: repositories without a host in their names are found under these. */
+  readonly hosts: readonly string[];
 }
 
 /** What a client asks for, in the words of appc. */
@@ -42,13 +44,12 @@ export class NamedImages {
   /** Whether there is an image of this name, or one whose name goes on with a slash; or an upstream that may have it. */
   async knows(name: string, mayRead: MayRead): Promise<boolean> {
     const { registry, pullThrough } = this.#options;
-    for (const repository of repositoriesOf(name).filter(mayRead)) {
+    for (const repository of this.#repositoriesOf(name).filter(mayRead)) {
       if (pullThrough.hasUpstream(repository)) return true;
       const tags = await registry.tags.list(repository);
       if (tags !== undefined && tags.length > 0) return true;
     }
-    const parents = name.includes('/') ? repositoriesOf(name) : [...repositoriesOf(name), '' as const];
-    for (const parent of parents) {
+    for (const parent of this.#parentsOf(name)) {
       const child = await registry.catalog.find(parent, mayRead);
       if (child !== undefined) return true;
     }
@@ -62,7 +63,7 @@ export class NamedImages {
    * @throws DepotError as {@link RegistryAcis.find}, but for what there is not
    */
   async find(wanted: WantedImage, mayRead: MayRead): Promise<FoundImage | undefined> {
-    for (const repository of repositoriesOf(wanted.image).filter(mayRead)) {
+    for (const repository of this.#repositoriesOf(wanted.image).filter(mayRead)) {
       const found =
         (await this.#find(repository, wanted.version, wanted)) ??
         (await this.#find(repository, await this.#newest(repository, wanted.version), wanted));
@@ -95,9 +96,16 @@ export class NamedImages {
     const versions = tags.filter(isVersionTag);
     return versions.sort((one, other) => compareVersions(other, one))[0];
   }
-}
 
-/** The first one counts. */
-function repositoriesOf(name: string): RepositoryName[] {
-  return [name, name.slice(name.indexOf('/') + 1)].filter(isRepositoryName);
+  /** The first one counts. */
+  #repositoriesOf(name: string): RepositoryName[] {
+    const [host = '', ...path] = name.split('/');
+    const names = this.#options.hosts.includes(host) ? [name, path.join('/')] : [name];
+    return names.filter(isRepositoryName);
+  }
+
+  #parentsOf(name: string): (RepositoryName | '')[] {
+    const parents = this.#repositoriesOf(name);
+    return this.#options.hosts.includes(name) ? [...parents, ''] : parents;
+  }
 }

@@ -48,9 +48,9 @@ import { watchRegistry } from './registry/watch.js';
 import {
   addConversionMetrics,
   answerByName,
-  hostForNames,
   namesInRegistry,
   openRegistryAcis,
+  ownHosts,
 } from './registry-images.js';
 import { loadSendfile } from './sendfile.js';
 import { createTransfers, type Transfers } from './transfers.js';
@@ -128,10 +128,12 @@ export async function createFront(depot: Depot): Promise<Front> {
   const images = indexImages(config, log);
   const env = depot.env ?? process.env;
   const acis = await openRegistryAcis({ config, registry, pullThrough, logger, env });
-  const arrivals = new Arrivals({ acis, globs: config.convert.auto, host: hostForNames(config), logger });
+  const hosts = ownHosts(config);
+  const [host] = hosts;
+  const arrivals = new Arrivals({ acis, globs: config.convert.auto, host, logger });
   registry.events.listen(arrivals.note);
   const answerAci = aciAnswers({ acis, transfers });
-  const named = new NamedImages({ registry, pullThrough, acis, latest: config.aci.latest });
+  const named = new NamedImages({ registry, pullThrough, acis, latest: config.aci.latest, hosts });
   const app = createApp({
     logger: log.logger,
     assets: assetsRouter(served),
@@ -141,7 +143,7 @@ export async function createFront(depot: Depot): Promise<Front> {
       assetAnswers({ ...served, cache: [], hot: undefined }),
       answerByName(named, access, answerAci),
     ),
-    acis: aciRouter({ acis, answer: answerAci, gate, host: hostForNames(config) }),
+    acis: aciRouter({ acis, answer: answerAci, gate, host }),
     discovery: discoveryHandler({
       sources: [namesInAssets(images), namesInRegistry(named, access)],
       keysDir: config.keys.dir,

@@ -68,10 +68,10 @@ function usableKey({ config, env, logger }: RegistryImagesOptions): RegistryAcis
 
 type RegistryAcisKey = ReturnType<typeof currentSigningKey>;
 
-/** The host by which clients know this depot, for names that have none. */
-export function hostForNames({ publicUrl }: Config): string | undefined {
-  const host = publicUrl === undefined ? undefined : new URL(publicUrl).hostname;
-  return host !== undefined && isAcIdentifier(host) ? host : undefined;
+/** The hosts whose names are this depot's to give, as the configuration says; the first is put before names that have none. */
+export function ownHosts({ publicUrl, aci }: Config): string[] {
+  const known = publicUrl === undefined ? [] : [new URL(publicUrl).hostname];
+  return [...known, ...aci.hosts].filter(isAcIdentifier);
 }
 
 /** What discovery says of the names in the registry: of those that whoever asks may read. */

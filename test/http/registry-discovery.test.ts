@@ -19,7 +19,13 @@ beforeAll(async () => {
   const users = join(scratch, 'users');
   writeFileSync(users, '');
   const rules = [{ repositories: '{secret,hidden.example.com}/**', read: ['*'], push: ['anyone'] }];
-  depot = await startLiveDepot({ settings: { 'registry.rules': rules, 'registry.users': users } });
+  const settings = {
+    'registry.rules': rules,
+    'registry.users': users,
+    publicUrl: 'http://example.com:8080',
+    'aci.hosts': ['depot.lan'],
+  };
+  depot = await startLiveDepot({ settings });
   rmSync(join(depot.folder, 'keys'), { recursive: true });
   await testKeyFolder(depot.folder);
   for (const tag of ['v1.9.0', 'v1.10.0', 'stable']) await pushImage(depot.port, 'coreos/etcd', tag);
@@ -58,7 +64,6 @@ describe('an image of the registry', () => {
     ['example.com/coreos/etcd', 'v1.9.0'],
     ['depot.lan/coreos/etcd', 'v1.10.0'],
     ['quay.io/coreos/etcd', 'v3.0.0'],
-    ['quay.io/coreos/etcd', 'v1.9.0'],
   ])('is found as %s:%s, and bears that name', async (name, version) => {
     expect(await fetchByName(name, { version })).toEqual({ name, version, ...PLATFORM });
   });
@@ -77,6 +82,8 @@ describe('an image of the registry', () => {
     'quay.io/coreos/etcd',
     'quay.io/coreos',
     'quay.io',
+    'depot.lan/coreos/etcd',
+    'depot.lan',
   ])('makes discovery answer for %s, with one tag for images and one for keys', async (name) => {
     const { status, body } = await askDiscovery(depot, name);
     expect(status).toBe(200);
@@ -91,15 +98,27 @@ describe('an image of the registry', () => {
     expect(pathOf(key)).toBe('/keys/pubkey.asc');
   });
 
-  test.each(['example.com/coreos/et', 'example.com/nothing', 'example.com/secret', 'example.com/secret/app'])(
-    'does not make discovery answer for %s',
-    async (name) => expect((await askDiscovery(depot, name)).status).toBe(404),
+  test.each([
+    'example.com/coreos/et',
+    'example.com/nothing',
+    'example.com/secret',
+    'example.com/secret/app',
+    'quay.io/coreos/flannel',
+    'gcr.io/coreos/etcd',
+    'gcr.io/coreos',
+    'gcr.io',
+  ])('does not make discovery answer for %s', async (name) =>
+    expect((await askDiscovery(depot, name)).status).toBe(404),
   );
 
   test.each([
     ['linux/amd64/example.com/coreos/etcd:v9.aci', 404],
     ['linux/amd64/example.com/secret/app:v1.aci', 404],
     ['linux/amd64/hidden.example.com/app:v1.aci', 404],
+    ['linux/amd64/quay.io/coreos/etcd:v1.9.0.aci', 404],
+    ['linux/amd64/quay.io/coreos/flannel:v0.5.0.aci', 404],
+    ['linux/amd64/quay.io/coreos/flannel:v0.5.0.aci.asc', 404],
+    ['linux/amd64/gcr.io/coreos/etcd:v1.9.0.aci', 404],
     ['linux/sparc/example.com/coreos/etcd:v1.9.0.aci', 404],
     ['linux/aarch64/example.com/coreos/etcd:v1.9.0.aci', 422],
     ['linux/amd64/example.com/coreos/etcd:v1.9.0.aci.asc', 200],
