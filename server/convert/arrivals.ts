@@ -38,10 +38,10 @@ export class Arrivals {
 
   /** A listener of the registry's events; keeps nobody waiting. */
   readonly note = (event: RegistryEvent): void => {
-    if (event.action !== 'push' || event.kind !== 'manifest' || !this.#matches(event.repository)) return;
-    for (const tag of event.tags.filter(isVersionTag)) {
-      this.#waiting.set(`${event.repository}:${tag}`, { repository: event.repository, tag });
-    }
+    const [repository, tags] = tagged(event);
+    if (repository === undefined || !this.#matches(repository)) return;
+    for (const tag of tags.filter(isVersionTag))
+      this.#waiting.set(`${repository}:${tag}`, { repository, tag });
     this.#working ??= this.#work().finally(() => {
       this.#working = undefined;
     });
@@ -73,4 +73,11 @@ export class Arrivals {
     // What goes wrong from here on is logged by those who make it.
     if (image !== undefined) await acis.make(image).catch(() => undefined);
   }
+}
+
+/** The tags that an event has set. */
+function tagged(event: RegistryEvent): readonly [RepositoryName | undefined, readonly Tag[]] {
+  if (event.action === 'arrive') return [event.repository, [event.tag]];
+  if (event.action !== 'push' || event.kind !== 'manifest') return [undefined, []];
+  return [event.repository, event.tags];
 }

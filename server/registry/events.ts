@@ -38,6 +38,8 @@ export interface ContentEvent {
 /** Anything that happens. */
 export type RegistryEvent =
   | ContentEvent
+  /** A tag was fetched from an upstream, or leads to another manifest there now. */
+  | { readonly action: 'arrive'; readonly repository: RepositoryName; readonly tag: Tag }
   /** Content did not match its digest and was put aside. */
   | { readonly action: 'damage'; readonly digest: Digest }
   /** A push did not succeed. */

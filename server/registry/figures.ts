@@ -18,6 +18,7 @@ export class RegistryFigures {
 
   /** A listener of the registry's events. */
   readonly note = (event: RegistryEvent): void => {
+    if (event.action === 'arrive') return;
     if (event.action === 'damage') this.damages += 1;
     else if (event.action === 'refuse') {
       this.refusals[event.reason] = (this.refusals[event.reason] ?? 0) + 1;

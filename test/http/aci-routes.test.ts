@@ -339,6 +339,23 @@ describe('a depot with other settings', () => {
     expect(await figure('bootdepot_conversions_total')).toBe(1);
   });
 
+  test('converts what is fetched from an upstream into the repositories of convert.auto', async () => {
+    const upstream = await startLiveDepot();
+    const url = `http://127.0.0.1:${upstream.port}`;
+    depot = await start({
+      settings: { 'convert.auto': ['quay.io/coreos/*'], 'registry.upstreams': { 'quay.io': { url } } },
+    });
+    try {
+      await pushImage(upstream.port, 'coreos/etcd', 'v1');
+      expect((await get('/v2/quay.io/coreos/etcd/manifests/v1')).status).toBe(200);
+      await until(async () => (await figure('bootdepot_conversions_total')) === 1);
+      expect((await get('/aci/quay.io/coreos/etcd:v1.aci')).status).toBe(200);
+      expect(await figure('bootdepot_conversions_total')).toBe(1);
+    } finally {
+      await upstream.remove();
+    }
+  });
+
   test('finds after a restart what it has converted', async () => {
     depot = await start();
     await pushImage(depot.port, 'team/app', 'v1');

@@ -39,7 +39,7 @@ export async function openNotifier({ layout, endpoints, logger }: NotifierOption
   return {
     endpoints: receivers.map(({ endpoint }) => endpoint),
     note(event) {
-      if (event.action === 'damage' || event.action === 'refuse') return undefined;
+      if (!('kind' in event)) return undefined;
       const wanting = receivers.filter((receiver) => wants(receiver, event));
       return wanting.length === 0
         ? undefined

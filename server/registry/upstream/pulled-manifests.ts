@@ -2,6 +2,7 @@
 import { DepotError } from '../../errors.js';
 import type { Digest } from '../../oci/digest.js';
 import type { Reference, RepositoryName, Tag } from '../../oci/reference.js';
+import type { RegistryEvents } from '../events.js';
 import type { Layout } from '../layout.js';
 import type { Manifests, StoredManifest } from '../manifests.js';
 import type { Tags } from '../tags.js';
@@ -18,6 +19,7 @@ export interface PulledManifestParts {
   readonly layout: Layout;
   readonly manifests: Manifests;
   readonly tags: Tags;
+  readonly events: RegistryEvents;
   readonly tally: Tally;
   readonly timing: Timing;
   /** How long a tag may be served that its upstream does not confirm, in milliseconds. */
@@ -141,7 +143,7 @@ export class PulledManifests {
   /** @returns what the tag has now; `undefined` if the upstream has no such tag */
   async #confirm(place: TagPlace, stored: StoredManifest): Promise<StoredManifest | undefined> {
     const { source, repository, tag } = place;
-    const { layout, manifests, tags, timing } = this.#parts;
+    const { events, layout, manifests, tags, timing } = this.#parts;
     const haste = { tries: 2, withinMs: timing.revalidate };
     const digest = await askDigest(source, repository, { tag }, haste);
     if (digest === undefined) return undefined;
@@ -155,6 +157,7 @@ export class PulledManifests {
     }
     await tags.set(repository, tag, other.digest);
     await confirmTag(layout, repository, tag);
+    await events.emit({ action: 'arrive', repository, tag });
     return other;
   }
 
@@ -174,7 +177,7 @@ export class PulledManifests {
     haste: Haste,
     digest?: Digest,
   ): Promise<StoredManifest | undefined> {
-    const { layout, manifests, tally } = this.#parts;
+    const { events, layout, manifests, tally } = this.#parts;
     const wanted = digest === undefined ? reference : { digest };
     const fetched = await fetchManifest(source, repository, wanted, haste);
     if (fetched === undefined) return undefined;
@@ -186,7 +189,10 @@ export class PulledManifests {
       contentType: fetched.contentType,
       tags: tag === undefined ? [] : [tag],
     });
-    if (tag !== undefined) await confirmTag(layout, repository, tag);
+    if (tag !== undefined) {
+      await confirmTag(layout, repository, tag);
+      await events.emit({ action: 'arrive', repository, tag });
+    }
     return stored;
   }
 }
