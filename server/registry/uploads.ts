@@ -6,7 +6,7 @@ import type { FileVersion } from '../disk/file-version.js';
 import { makeDurableFolder } from '../disk/folders.js';
 import type { FreeSpace } from '../disk/free-space.js';
 import { DepotError, fileError } from '../errors.js';
-import type { Algorithm, Digest } from '../oci/digest.js';
+import { type Algorithm, algorithmOf, type Digest } from '../oci/digest.js';
 import type { RepositoryName } from '../oci/reference.js';
 import type { Content } from './content.js';
 import type { Layout } from './layout.js';
@@ -72,6 +72,22 @@ export class Uploads {
     }
     this.#sessions.set(id, new UploadSession(join(folder, 'data'), 0, algorithm));
     return { id, offset: 0 };
+  }
+
+  /**
+   * Takes a blob in one piece. Of one that does not come whole nothing stays: nobody knows where to go on.
+   *
+   * @returns its bytes
+   * @throws DepotError as {@link begin} and {@link finish}; whatever the body throws
+   */
+  async take(repository: RepositoryName, digest: Digest, part: UploadPart): Promise<number> {
+    const { id } = await this.begin(repository, algorithmOf(digest));
+    try {
+      return await this.finish(repository, id, digest, part);
+    } catch (error) {
+      await this.#remove(repository, id).catch(() => undefined);
+      throw error;
+    }
   }
 
   /**

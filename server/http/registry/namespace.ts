@@ -5,8 +5,8 @@ import { noteFacts } from '../request-facts.js';
 import type { RegistryAddress } from './route.js';
 
 /**
- * Puts the name of the repository here in the place of the one that the client used. Only what is read can be another
- * registry's: what is pushed is pushed to the name in the path.
+ * Puts the name of the repository here in the place of the one that the client used, whether it reads or writes: what is
+ * pushed beside a name is found beside the same name.
  *
  * @throws DepotError `NAME_INVALID`
  */
@@ -16,8 +16,7 @@ export async function locate(
   address: RegistryAddress,
   pullThrough: PullThrough,
 ): Promise<RegistryAddress> {
-  if (req.method !== 'GET' && req.method !== 'HEAD') return address;
-  if (address.kind !== 'blob' && address.kind !== 'manifest') return address;
+  if (!('name' in address)) return address;
   const told = address.query.get('ns') ?? undefined;
   const namespace = told === req.headers.host ? undefined : told;
   const { name, namespace: used } = await pullThrough.locate(address.name, namespace);

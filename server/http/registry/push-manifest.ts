@@ -1,7 +1,11 @@
 /** Writing manifests and tags to the registry, and taking them away. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import {
+  DepotError,
+  type Digest,
   MAX_MANIFEST_BYTES,
+  type PullThrough,
+  parseDigest,
   parseReference,
   parseRepositoryName,
   parseTag,
@@ -17,7 +21,7 @@ export async function putManifest(
   req: IncomingMessage,
   res: ServerResponse,
   address: { readonly name: string; readonly reference: string; readonly query: URLSearchParams },
-  { registry, publicUrl }: PushOptions,
+  { registry, publicUrl, pullThrough }: PushOptions & { readonly pullThrough: PullThrough },
 ): Promise<void> {
   const repository = parseRepositoryName(address.name);
   const reference = parseReference(address.reference);
@@ -25,11 +29,12 @@ export async function putManifest(
   const precondition = preconditionOf(req.headers['if-match'], req.headers['if-none-match']);
   const bytes = await readSmallBody(req, res, MAX_MANIFEST_BYTES);
   const contentType = req.headers['content-type'];
-  const { digest, manifest } = await registry.manifests.put(repository, reference, {
-    bytes,
-    contentType,
-    tags,
-    precondition,
+  const sent = { bytes, contentType, tags, precondition };
+  const put = () => registry.manifests.put(repository, reference, sent);
+  const { digest, manifest } = await put().catch(async (error: unknown) => {
+    const missing = missingParts(error);
+    if (missing.length > 0 && (await pullThrough.supply(repository, missing))) return put();
+    throw error;
   });
   await registry.events.emit({
     action: 'push',
@@ -47,6 +52,12 @@ export async function putManifest(
     Location: `/v2/${repository}/manifests/${digest}`,
     'Docker-Content-Digest': digest,
   });
+}
+
+/** What a manifest was refused for, if it was for that. */
+function missingParts(error: unknown): Digest[] {
+  if (!(error instanceof DepotError) || error.code !== 'MANIFEST_BLOB_UNKNOWN') return [];
+  return [error, ...error.others].map(({ facts }) => parseDigest(String(facts.digest)));
 }
 
 /** DELETE of a tag, or of a manifest with all its tags. */

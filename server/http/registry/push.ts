@@ -48,13 +48,11 @@ export async function beginUpload(
     throw new DepotError('DIGEST_INVALID', 'digest-algorithm: expected sha256 or sha512', { algorithm });
   }
   const whole = query.get('digest');
-  const digest = whole === null ? undefined : parseDigest(whole);
-  const { id } = await registry.uploads.begin(
-    repository,
-    digest?.startsWith('sha512:') ? 'sha512' : algorithm,
-  );
-  if (digest === undefined) return answerUpload(res, 202, repository, { id, offset: 0 });
-  const size = await registry.uploads.finish(repository, id, digest, partOf(req, res));
+  if (whole === null) {
+    return answerUpload(res, 202, repository, await registry.uploads.begin(repository, algorithm));
+  }
+  const digest = parseDigest(whole);
+  const size = await registry.uploads.take(repository, digest, partOf(req, res));
   await noteBlob(res, options, { action: 'push', repository, digest, size });
   answerCreated(res, repository, digest);
 }

@@ -137,17 +137,40 @@ export class PullThrough {
   async refetch(repository: RepositoryName, digest: Digest): Promise<boolean> {
     const source = this.#sourceOf(repository);
     if (source === undefined || this.#offline) return false;
-    try {
-      if ((await readLink(this.#registry.layout.revisionLink(repository, digest))) !== undefined) {
-        return (await this.#manifests.find(source, repository, { digest })) !== undefined;
+    return whetherDone(async () => {
+      if ((await readLink(this.#registry.layout.revisionLink(repository, digest))) === undefined) {
+        return this.#fill(source, repository, digest);
       }
-      const blob = await this.#blobs.open(source, repository, digest);
-      await this.#fills.running(digest)?.done;
-      return blob !== undefined;
-    } catch (error) {
-      if (error instanceof DepotError && /^UPSTREAM_|_UNKNOWN$/.test(error.code)) return false;
-      throw error;
-    }
+      return (await this.#manifests.find(source, repository, { digest })) !== undefined;
+    });
+  }
+
+  /**
+   * Fetches what a manifest of a client was refused for: asked before, we have told it that this is here, as the upstream
+   * has it.
+   *
+   * @param missing - blobs, and manifests of an index
+   * @returns whether all of it is here now
+   * @throws DepotError `DISK_FULL`, `ACCESS_DENIED`, `IO_FAILED`
+   */
+  async supply(repository: RepositoryName, missing: readonly Digest[]): Promise<boolean> {
+    const source = this.#sourceOf(repository);
+    if (source === undefined || this.#offline) return false;
+    return whetherDone(async () => {
+      for (const digest of missing) {
+        const came =
+          (await this.#fill(source, repository, digest)) ||
+          (await this.#manifests.find(source, repository, { digest })) !== undefined;
+        if (!came) return false;
+      }
+      return true;
+    });
+  }
+
+  async #fill(source: Source, repository: RepositoryName, digest: Digest): Promise<boolean> {
+    const blob = await this.#blobs.open(source, repository, digest);
+    await this.#fills.running(digest)?.done;
+    return blob !== undefined;
   }
 
   /** Lets a scrub bring back what it finds lost, and tells it where there is nothing to find. */
@@ -178,6 +201,16 @@ export class PullThrough {
   #sourceOf(repository: RepositoryName): Source | undefined {
     const slash = repository.indexOf('/');
     return slash === -1 ? undefined : this.#sources.get(repository.slice(0, slash));
+  }
+}
+
+/** An upstream that has it not, or does not answer, is no failure of who only wants to know whether it came. */
+async function whetherDone(work: () => Promise<boolean>): Promise<boolean> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof DepotError && /^UPSTREAM_|_UNKNOWN$/.test(error.code)) return false;
+    throw error;
   }
 }
 

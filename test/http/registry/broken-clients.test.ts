@@ -164,6 +164,15 @@ describe('a client that stops in the middle', () => {
     expect(digestOf(await bytesOf(`a/blobs/${digestOf(bytes)}`))).toBe(digestOf(bytes));
   });
 
+  test('of a blob in a single request: nothing of it stays, as nobody could go on with it', async () => {
+    const uploads = join(depot.folder, 'data/registry/docker/registry/v2/repositories/a/_uploads');
+    const query = `?digest=${digestOf('whole')}`;
+    const socket = await half('POST', `/v2/a/blobs/uploads/${query}`, 3_000_000, randomBytes(2_000_000));
+    await until(async () => (await readdir(uploads).catch(() => [])).length === 1);
+    socket.resetAndDestroy();
+    await until(async () => (await readdir(uploads)).length === 0);
+  });
+
   test('of a manifest: nothing of it is to be seen', async () => {
     const image = imageOf(['a layer']);
     for (const blob of image.blobs) await client.pushBlob('a', blob);

@@ -1,6 +1,6 @@
 /** Slow pushes and silent ones. */
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, truncate } from 'node:fs/promises';
 import { createServer, request, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -20,7 +20,9 @@ const PIECE = Buffer.alloc(1000, 'piece');
 let folder: string;
 let server: Server;
 let port: number;
+let silenceMs: number;
 beforeEach(async () => {
+  silenceMs = SILENCE_MS;
   folder = await mkdtemp(join(tmpdir(), 'bootdepot-slow-push-'));
   const { config } = await loadConfig({ env: {}, flags: [] });
   const registry = await openRegistry({ dir: folder, onDamage: () => undefined, freeSpace: 0 });
@@ -35,7 +37,9 @@ beforeEach(async () => {
     hotManifests: createHotManifests(registry, 0),
     hotBlobs: createHotBlobs(registry),
     slots: new UploadSlots(4, 4),
-    silenceMs: SILENCE_MS,
+    get silenceMs() {
+      return silenceMs;
+    },
   };
   server = createServer({ requestTimeout: 0 }, createRegistryHandler(face)).listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -81,3 +85,21 @@ test('checklist 19: a push that goes silent is cut; what came stays, and the cli
   const query = `?digest=${digestOf(Buffer.concat([PIECE, PIECE]))}`;
   expect((await client.ask('PUT', path + query, PIECE, { 'Content-Range': '1000-1999' })).status).toBe(201);
 });
+
+test.each(['PUT', 'PATCH'])(
+  'the time that the server takes to read an upload again is no silence of a %s',
+  async (method) => {
+    const client = new RegistryClient(`http://127.0.0.1:${port}`);
+    const path = await client.begin('again');
+    const zeros = Buffer.alloc(256 * 1024 * 1024);
+    const id = path.split('/').at(-1) ?? '';
+    await truncate(join(folder, 'docker/registry/v2/repositories/again/_uploads', id, 'data'), zeros.length);
+    silenceMs = 20;
+    const query = `?digest=${digestOf(zeros)}`;
+    const answer = await client.ask(method, method === 'PUT' ? path + query : path, '');
+    expect(answer.status).toBe(method === 'PUT' ? 201 : 202);
+    expect((await client.ask('HEAD', `again/blobs/${digestOf(zeros)}`)).status).toBe(
+      method === 'PUT' ? 200 : 404,
+    );
+  },
+);

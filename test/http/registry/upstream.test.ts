@@ -237,6 +237,50 @@ describe('what is pushed', () => {
   });
 });
 
+describe('what is pushed beside an upstream', () => {
+  const theirs = imageOf(['theirs']);
+  const ours = imageOf(['theirs', 'ours'], { annotations: { by: 'us' } });
+
+  /** What containerd does where a host may push: it asks for each blob first, and says everywhere whose it is. */
+  async function push(client: RegistryClient, name: string): Promise<void> {
+    const ns = '?ns=quay.io';
+    for (const blob of ours.blobs) {
+      if ((await client.ask('HEAD', `${name}/blobs/${digestOf(blob)}${ns}`)).status === 200) continue;
+      const location = await client.begin(name, ns);
+      expect(location).toMatch(/^\/v2\/quay\.io\/lab\/app\//);
+      const put = await client.ask('PUT', `${location}${ns}&digest=${digestOf(blob)}`, blob);
+      expect(put.status).toBe(201);
+    }
+    const answer = await client.pushManifest(name, `v9${ns}`, ours.manifest);
+    expect([answer.status, answer.headers.get('oci-namespace')]).toEqual([201, 'quay.io']);
+  }
+
+  test.each(['lab/app', 'quay.io/lab/app'])('with ?ns= of it as %s is found there', async (name) => {
+    const client = await start();
+    await push(client, name);
+    expect(await pull(client, 'lab/app', 'v9', '?ns=quay.io')).toBe(ours.digest);
+    expect(await pull(client, 'quay.io/lab/app', 'v9')).toBe(ours.digest);
+    expect(upstream.requests.every(({ method }) => method === 'HEAD' || method === 'GET')).toBe(true);
+  });
+
+  test('and builds on what only the upstream has gets that first', async () => {
+    upstream.put('lab/app', 'v1', theirs);
+    const client = await start();
+    await push(client, 'lab/app');
+    await upstream.stop();
+    expect(await pull(client, 'quay.io/lab/app', 'v9')).toBe(ours.digest);
+  });
+
+  test('and builds on what nobody has is refused', async () => {
+    const client = await start();
+    const answer = await client.pushManifest('lab/app', 'v9?ns=quay.io', ours.manifest);
+    expect([answer.status, await codesOf(answer)]).toEqual([
+      400,
+      ours.blobs.map(() => 'MANIFEST_BLOB_UNKNOWN'),
+    ]);
+  });
+});
+
 describe('what nobody configured', () => {
   test.each([
     ['another registry', 'coreos/flannel/manifests/v1?ns=ghcr.io'],
