@@ -11,6 +11,14 @@ import type { Manifests, StoredManifest } from './manifests.js';
 import { describeReferrer, type Referrer, type Referrers } from './referrers.js';
 import type { ReferrersRebuild } from './referrers-rebuild.js';
 
+/** What of a list is wanted. */
+export interface ReferrerListOptions {
+  /** Begins behind this digest, which need not be one of the referrers. */
+  readonly after?: string;
+  /** Referrers that another registry lists. */
+  readonly elsewhere?: ReadonlyMap<Digest, Referrer>;
+}
+
 /** The lists of one registry folder. */
 export class ReferrerList {
   readonly #manifests: Manifests;
@@ -23,20 +31,22 @@ export class ReferrerList {
     this.#rebuild = rebuild;
   }
 
-  /**
-   * The referrers of a subject in the order of their digests, each once; none for what nobody speaks of.
-   *
-   * @param after - begins behind this digest, which need not be one of them
-   */
-  async *list(repository: RepositoryName, subject: Digest, after = ''): AsyncGenerator<Referrer> {
+  /** The referrers of a subject in the order of their digests, each once; none for what nobody speaks of. */
+  async *list(
+    repository: RepositoryName,
+    subject: Digest,
+    { after = '', elsewhere }: ReferrerListOptions = {},
+  ): AsyncGenerator<Referrer> {
     await this.#rebuild.fit(repository);
     const listed = await this.#fallback(repository, subject);
     const noted = await this.#noted.noted(repository, subject);
-    for (const digest of [...new Set([...noted, ...listed.keys()])].sort()) {
+    const all = new Set([...noted, ...listed.keys(), ...(elsewhere?.keys() ?? [])]);
+    for (const digest of [...all].sort()) {
       if (digest <= after) continue;
       const referrer =
         (await this.#noted.read(repository, subject, digest)) ??
-        (await this.#describe(repository, subject, digest, listed.get(digest)));
+        (await this.#describe(repository, subject, digest, listed.get(digest))) ??
+        elsewhere?.get(digest);
       if (referrer !== undefined) yield referrer;
     }
   }

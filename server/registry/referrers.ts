@@ -17,7 +17,8 @@ import type { Layout } from './layout.js';
 import { readLink } from './links.js';
 import { makeWay } from './trash.js';
 
-const REFERRER = z.object({
+/** How the list of referrers describes a manifest. */
+export const REFERRER = z.object({
   mediaType: z.string(),
   /** Bytes. */
   size: z.int().min(0),

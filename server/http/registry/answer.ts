@@ -22,6 +22,15 @@ export function setHeaders(res: ServerResponse, headers: Headers): void {
 }
 
 /**
+ * Tells the client what it should know of what it gets. OCI distribution specification, "Warnings".
+ *
+ * @param text - printable ASCII without quotes and backslashes
+ */
+export function warn(res: ServerResponse, text: string): void {
+  res.setHeader('Warning', `299 - "${text}"`);
+}
+
+/**
  * Answers with a body that is at hand; a HEAD gets the same headers without it.
  *
  * @param headers - beside the length

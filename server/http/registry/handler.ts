@@ -44,7 +44,7 @@ function handlersAt(
   face: RegistryFace,
   caller: Caller,
 ): Handlers {
-  const { registry, access, slots } = face;
+  const { registry, pullThrough, access, slots } = face;
   const mayRead = access.openReads ? undefined : (name: RepositoryName) => access.mayRead(caller, name);
   switch (address.kind) {
     case 'base':
@@ -54,9 +54,9 @@ function handlersAt(
     case 'catalog':
       return reads(() => getCatalog(res, address.query, registry, mayRead));
     case 'tags':
-      return reads(() => getTags(res, address.name, address.query, registry));
+      return reads(() => getTags(res, address.name, address.query, pullThrough));
     case 'referrers':
-      return reads(() => getReferrers(res, address, address.query, registry));
+      return reads(() => getReferrers(res, address, address.query, pullThrough));
     case 'blob':
       return {
         ...reads(() => getBlob(req, res, address, face)),

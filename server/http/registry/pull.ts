@@ -18,7 +18,7 @@ import { multipartBody } from '../multipart.js';
 import { contentRange, type RangePlan } from '../ranges.js';
 import type { BodyPart, Transfers } from '../transfers.js';
 import { commonImageFor } from './accept.js';
-import { answerBytes, answerEmpty, answerJson, identity, setHeaders } from './answer.js';
+import { answerBytes, answerEmpty, answerJson, identity, setHeaders, warn } from './answer.js';
 import { planBlobRanges } from './blob-ranges.js';
 import type { HotBlobs, OpenBlob } from './hot-blobs.js';
 import type { HotManifests } from './hot-manifests.js';
@@ -60,7 +60,7 @@ export async function getManifest(
     });
   }
   const { stored, warning } = pulled;
-  if (warning !== undefined) res.setHeader('Warning', `299 - "${warning}"`);
+  if (warning !== undefined) warn(res, warning);
   const instead =
     reference.tag === undefined ? undefined : commonImageFor(req.headers.accept, stored.manifest);
   const other = instead && (await pullThrough.manifest(repository, { digest: instead }));
@@ -213,13 +213,14 @@ export async function getTags(
   res: ServerResponse,
   name: string,
   query: URLSearchParams,
-  registry: Registry,
+  pullThrough: PullThrough,
 ): Promise<void> {
   const repository = parseRepositoryName(name);
-  const tags = await registry.tags.list(repository);
+  const { tags, warning } = await pullThrough.tags(repository);
   if (tags === undefined) {
     throw new DepotError('NAME_UNKNOWN', 'there is no such repository', { name: repository });
   }
+  if (warning !== undefined) warn(res, warning);
   const { items, link } = pageOf(tags, `/v2/${repository}/tags/list`, query);
   answerJson(res, 200, { name: repository, tags: items }, link === undefined ? {} : { Link: link });
 }

@@ -3,11 +3,11 @@ import type { ServerResponse } from 'node:http';
 import {
   MAX_MANIFEST_BYTES,
   OCI_INDEX,
+  type PullThrough,
   parseDigest,
   parseRepositoryName,
-  type Registry,
 } from '../../index.js';
-import { answerBytes } from './answer.js';
+import { answerBytes, warn } from './answer.js';
 import { parseCount } from './page.js';
 
 /** The list is an index, which clients read as they read a manifest: no more than that, with room for what is around it. */
@@ -18,15 +18,14 @@ export async function getReferrers(
   res: ServerResponse,
   address: { readonly name: string; readonly digest: string },
   query: URLSearchParams,
-  registry: Registry,
+  pullThrough: PullThrough,
 ): Promise<void> {
   const repository = parseRepositoryName(address.name);
   const subject = parseDigest(address.digest);
   const wanted = query.get('artifactType');
-  const { items, last } = await pageOf(
-    query,
-    registry.referrers.list(repository, subject, query.get('last') ?? ''),
-  );
+  const { referrers, warning } = await pullThrough.referrers(repository, subject, query.get('last') ?? '');
+  if (warning !== undefined) warn(res, warning);
+  const { items, last } = await pageOf(query, referrers);
   const text = `{"schemaVersion":2,"mediaType":"${OCI_INDEX}","manifests":[${items.join(',')}]}`;
   answerBytes(res, 200, Buffer.from(text), {
     'Content-Type': OCI_INDEX,

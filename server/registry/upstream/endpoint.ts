@@ -19,6 +19,8 @@ export interface Question {
   readonly headers?: Readonly<Record<string, string>>;
   /** Whether the bytes are checked against a digest. */
   readonly verified: boolean;
+  /** Statuses beside 404 by which a registry says that it has no such thing. */
+  readonly absentAt?: readonly number[] | undefined;
   /** How often it may be asked in all. */
   readonly tries: number;
   readonly signal?: AbortSignal | undefined;
@@ -95,7 +97,7 @@ export class Endpoint {
 
   async #try(question: Question, tries: number): Promise<Outcome> {
     try {
-      return this.#judge(await this.#send(question), tries);
+      return this.#judge(await this.#send(question), tries, question);
     } catch (thrown) {
       const { error, ill, again } = connectionFailure(this.#options.upstream, thrown);
       return { kind: 'failed', error, ill, againInMs: again ? this.#backoff(tries) : undefined };
@@ -121,12 +123,12 @@ export class Endpoint {
     return authorization === undefined ? first : send(authorization);
   }
 
-  #judge({ reply }: FollowedReply, tries: number): Outcome {
+  #judge({ reply }: FollowedReply, tries: number, { absentAt }: Question): Outcome {
     const { upstream, timing } = this.#options;
     const { status, headers } = reply;
     if (status === 200 || status === 206) return { kind: 'answer', reply };
     reply.drop();
-    if (status === 404) return { kind: 'missing' };
+    if (status === 404 || absentAt?.includes(status)) return { kind: 'missing' };
     if (status === 429) {
       const wait = retryAfterMs(headers['retry-after']) ?? this.#backoff(tries);
       const error = upstreamFailed(upstream, 'answers 429, too many requests');

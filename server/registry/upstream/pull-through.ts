@@ -13,6 +13,7 @@ import { type PulledBlob, PulledBlobs } from './pulled-blobs.js';
 import { type PulledManifest, PulledManifests } from './pulled-manifests.js';
 import { Source } from './source.js';
 import { TIMING, type Timing } from './timing.js';
+import { type ReferrersFound, type TagList, UpstreamLists } from './upstream-lists.js';
 
 /** What the pull-through is made of. */
 export interface PullThroughOptions {
@@ -43,6 +44,7 @@ export class PullThrough {
   readonly #fills: Fills;
   readonly #manifests: PulledManifests;
   readonly #blobs: PulledBlobs;
+  readonly #lists: UpstreamLists;
 
   constructor({ registry, config, env = process.env, timing: changed }: PullThroughOptions) {
     const timing = { ...TIMING, ...changed };
@@ -56,12 +58,9 @@ export class PullThrough {
     this.#offline = config.offline;
     this.#sources = new Map(sources.map((source) => [source.folder, source]));
     this.#fills = new Fills({ ...registry, tally, timing });
-    this.#manifests = new PulledManifests({
-      ...registry,
-      tally,
-      timing,
-      staleTags: config.staleTags,
-    });
+    const asking = { ...registry, tally, timing, staleTags: config.staleTags };
+    this.#manifests = new PulledManifests(asking);
+    this.#lists = new UpstreamLists({ ...asking, pulled: this.#manifests });
     this.#blobs = new PulledBlobs({ ...registry, fills: this.#fills, tally, timing });
   }
 
@@ -121,6 +120,31 @@ export class PullThrough {
   async blobSize(repository: RepositoryName, digest: Digest): Promise<number | undefined> {
     const source = this.#sourceForBlobs(repository);
     return source && this.#blobs.size(source, repository, digest);
+  }
+
+  /**
+   * Lists the tags of a repository, also those that only an upstream has.
+   *
+   * @throws DepotError `UPSTREAM_FAILED`, `UPSTREAM_TIMEOUT`: and nothing is here
+   */
+  async tags(repository: RepositoryName): Promise<TagList> {
+    const source = this.#sourceOf(repository);
+    if (source === undefined || this.#offline) return { tags: await this.#registry.tags.list(repository) };
+    return this.#lists.tags(source, repository);
+  }
+
+  /**
+   * Lists the manifests that speak of a subject, also those that only an upstream has.
+   *
+   * @param after - begins behind this digest, which need not be one of them
+   * @throws DepotError `UPSTREAM_FAILED`, `UPSTREAM_TIMEOUT`: and none is here
+   */
+  async referrers(repository: RepositoryName, subject: Digest, after: string): Promise<ReferrersFound> {
+    const source = this.#sourceOf(repository);
+    if (source === undefined || this.#offline) {
+      return { referrers: this.#registry.referrers.list(repository, subject, { after }) };
+    }
+    return this.#lists.referrers(source, repository, subject, after);
   }
 
   /** Counts a blob that an upstream was not needed for. */
