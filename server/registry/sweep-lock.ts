@@ -1,18 +1,19 @@
 /**
  * Keeps those who remove what nothing refers to and those who build on what is there out of each other's way, in one
- * process or in several: a file that exists while something is being removed. It is held for moments.
+ * process or in several: a link that exists while something is being removed. It is held for moments.
  *
- * Who builds touches what it builds on and then waits for the file to go ({@link awaitSweep}). Who removes makes the file and
+ * Who builds touches what it builds on and then waits for the link to go ({@link awaitSweep}). Who removes makes the link and
  * then looks whether a candidate was touched ({@link holdSweepLock}). Whichever comes first, one of them sees the other.
  */
-import { open, rm, stat } from 'node:fs/promises';
+import { lstat, open, readlink, rm, symlink } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type FileVersion, sameVersion } from '../disk/file-version.js';
 import { makeDurableFolder } from '../disk/folders.js';
 import { DepotError, fileError, systemCode } from '../errors.js';
 import type { Layout } from './layout.js';
+import { isGone, lockOwner } from './lock-owner.js';
 
-/** A lock older than that belongs to a process that was killed. */
+/** A lock older than that belongs to a process that was killed, where that cannot be told otherwise. */
 const STALE_AFTER_MS = 30_000;
 
 /** A holder that was stopped for so long does not go on: others may have taken the lock for a dead one's. */
@@ -26,7 +27,7 @@ const LOOK_EVERY_MS = 20;
  * @throws the error of the system if the lock can neither be seen nor removed
  */
 export async function awaitSweep(layout: Layout): Promise<void> {
-  while (await isLocked(lockPath(layout))) await sleep(LOOK_EVERY_MS);
+  while (await isLocked(layout)) await sleep(LOOK_EVERY_MS);
 }
 
 /**
@@ -58,30 +59,67 @@ function lockPath(layout: Layout): string {
   return layout.own('sweeping');
 }
 
-/** The lock is an empty file, for which there is room on a full disk. */
+/** The lock is a link to nothing, which says who holds it, is made at once, and for which there is room on a full disk. */
 async function takeLock(path: string): Promise<FileVersion | undefined> {
   try {
-    const file = await open(path, 'wx');
-    return await file.stat().finally(() => file.close());
+    await makeLock(path);
+    return await lstat(path);
   } catch (error) {
     if (systemCode(error) === 'EEXIST') return undefined;
     throw fileError(error, path);
   }
 }
 
-async function isLocked(path: string): Promise<boolean> {
-  const info = await stat(path).catch((error: unknown) => {
+async function makeLock(path: string): Promise<void> {
+  try {
+    await symlink(await lockOwner(), path);
+  } catch (error) {
+    // File systems of memory sticks know no links.
+    if (!/^(?:EPERM|ENOTSUP|EOPNOTSUPP|ENOSYS)$/.test(systemCode(error) ?? '')) throw error;
+    await open(path, 'wx').then((file) => file.close());
+  }
+}
+
+async function isLocked(layout: Layout): Promise<boolean> {
+  const path = lockPath(layout);
+  const lock = await seen(path);
+  if (lock === undefined) return false;
+  // Somebody may have taken it since, so it is looked at again.
+  if (await isDead(path, lock)) await removeDead(layout, lock);
+  return true;
+}
+
+/** @throws DepotError `ACCESS_DENIED`, `IO_FAILED` */
+async function seen(path: string): Promise<FileVersion | undefined> {
+  return lstat(path).catch((error: unknown) => {
     if (systemCode(error) === 'ENOENT') return undefined;
     throw fileError(error, path);
   });
-  if (info === undefined) return false;
-  if (Date.now() - info.ctimeMs < STALE_AFTER_MS) return true;
-  await rm(path, { force: true });
-  return false;
 }
 
-/** Only one's own: a lock that was taken for a dead one's may be somebody else's by now. */
+async function isDead(path: string, { ctimeMs }: FileVersion): Promise<boolean> {
+  if (Date.now() - ctimeMs >= STALE_AFTER_MS) return true;
+  return isGone(await readlink(path).catch(() => 'unknown'));
+}
+
+/**
+ * Two who find one lock dead could remove it and the next one, so only one at a time removes: whoever makes a link of its own
+ * first. The others see the lock as it is, and look again.
+ */
+async function removeDead(layout: Layout, lock: FileVersion): Promise<void> {
+  const guard = layout.own('sweeping-ended');
+  const own = await takeLock(guard);
+  if (own === undefined) {
+    const other = await seen(guard);
+    if (other !== undefined && (await isDead(guard, other))) await release(guard, other);
+    return;
+  }
+  await release(lockPath(layout), lock);
+  await release(guard, own);
+}
+
+/** Only this one: by now there may be another. */
 async function release(path: string, lock: FileVersion): Promise<void> {
-  const now = await stat(path).catch(() => undefined);
+  const now = await lstat(path).catch(() => undefined);
   if (now !== undefined && sameVersion(now, lock)) await rm(path, { force: true });
 }
