@@ -16,8 +16,8 @@ interface GcFlags extends RegistryFlags {
 }
 
 const HELP = `
-What goes: blobs that no manifest of their repository needs, content that no repository has, and uploads that nobody goes
-on with. Manifests without a tag stay, unless --untagged is given. Whatever was pushed, mounted, or asked for by a client
+What goes: blobs that no manifest of their repository needs, content that no repository has, uploads that nobody goes on
+with, and repositories in which nothing is left. Manifests without a tag stay, unless --untagged is given. Whatever was pushed, mounted, or asked for by a client
 before it pushed stays for the grace. Pushes and pulls may go on meanwhile.
 
 Examples:
@@ -65,11 +65,11 @@ async function gc(flags: GcFlags): Promise<void> {
 
 function itemLine({ kind, repository, name, bytes }: GcItem): string {
   const whose = repository === undefined ? name : `${repository} ${name}`;
-  return `${kind.padEnd(9)}${whose}${bytes > 0 ? `  ${formatBytes(bytes)}` : ''}`;
+  return `${kind.padEnd(11)}${whose}${bytes > 0 ? `  ${formatBytes(bytes)}` : ''}`;
 }
 
 function totals({ removed, bytes }: GcReport): string {
-  const { manifest, link, upload, content } = removed;
-  const counts = `${content} contents, ${manifest} manifests, ${link} links, ${upload} uploads`;
+  const { manifest, link, upload, repository, content } = removed;
+  const counts = `${content} contents, ${manifest} manifests, ${link} links, ${upload} uploads, ${repository} repositories`;
   return `${counts}: ${formatBytes(bytes)}`;
 }

@@ -6,6 +6,9 @@ const HEX_LENGTH = { sha256: 64, sha512: 128 } as const;
 /** The algorithms that content may be named by. */
 export type Algorithm = keyof typeof HEX_LENGTH;
 
+/** All of them. */
+export const ALGORITHMS: readonly Algorithm[] = ['sha256', 'sha512'];
+
 declare const checked: unique symbol;
 
 /** A checked digest; only {@link parseDigest} and {@link isDigest} make one, so its parts are safe as file names. */

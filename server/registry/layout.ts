@@ -3,7 +3,7 @@
  * the reference does not know lies in folders whose names begin with `_` (below a repository) or a dot.
  */
 import { join } from 'node:path';
-import { algorithmOf, type Digest, hexOf } from '../oci/digest.js';
+import { type Algorithm, algorithmOf, type Digest, hexOf } from '../oci/digest.js';
 import type { RepositoryName, Tag } from '../oci/reference.js';
 
 /** Paths below one registry folder (the reference's `rootdirectory`). Nothing here touches the disk. */
@@ -103,6 +103,11 @@ export class Layout {
 
   /** The manifests that speak of a subject; derived from the manifests, and made again where it is missing. */
   referrers(name: RepositoryName, subject: Digest): string {
-    return join(this.repository(name), '_referrers', algorithmOf(subject), hexOf(subject));
+    return join(this.referrersBy(name, algorithmOf(subject)), hexOf(subject));
+  }
+
+  /** All of that by the algorithm of the subjects. */
+  referrersBy(name: RepositoryName, algorithm: Algorithm): string {
+    return join(this.repository(name), '_referrers', algorithm);
   }
 }

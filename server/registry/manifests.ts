@@ -136,6 +136,8 @@ export class Manifests {
     const { manifests, subject } = manifest;
     const revisions = [digest, ...[...manifests, ...(subject ? [subject] : [])].map((each) => each.digest)];
     return [
+      // An empty one may be about to be removed.
+      layout.repository(repository),
       ...blobsOf(manifest).map((blob) => layout.layerLink(repository, blob.digest)),
       ...revisions.map((revision) => layout.revisionLink(repository, revision)),
     ];

@@ -37,7 +37,7 @@ export class ReferrerList {
     subject: Digest,
     { after = '', elsewhere }: ReferrerListOptions = {},
   ): AsyncGenerator<Referrer> {
-    await this.#rebuild.fit(repository);
+    await this.#rebuild.fit(repository, subject);
     const listed = await this.#fallback(repository, subject);
     const noted = await this.#noted.noted(repository, subject);
     const all = new Set([...noted, ...listed.keys(), ...(elsewhere?.keys() ?? [])]);

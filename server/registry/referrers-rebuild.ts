@@ -2,12 +2,13 @@
  * Makes the index of referrers fit the manifests again: of a folder that the reference registry wrote to, or that was copied
  * without it. Each push keeps the index as it goes, so mostly there is nothing to do but to look at the time of a folder.
  */
+import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { writeFileAtomically } from '../disk/atomic-file.js';
 import { makeDurableFolder } from '../disk/folders.js';
 import { fileError, systemCode } from '../errors.js';
-import type { Algorithm, Digest } from '../oci/digest.js';
+import { ALGORITHMS, type Digest } from '../oci/digest.js';
 import { type Manifest, parseManifest } from '../oci/manifest.js';
 import type { RepositoryName } from '../oci/reference.js';
 import type { Content } from './content.js';
@@ -20,12 +21,9 @@ import { describeReferrer, type Referrers } from './referrers.js';
 interface Fit {
   /** The change times of its folders of revisions; empty if they may still change unseen. */
   readonly times: string;
-  /** The manifests that have been read, or are known to be in the index. */
-  readonly known: Set<Digest>;
+  /** The manifests that have been read, or are known to be in the index; with what each speaks of. */
+  readonly known: Map<Digest, Digest | undefined>;
 }
-
-/** The names of the folders that get a name for each manifest. */
-const ALGORITHMS: readonly Algorithm[] = ['sha256', 'sha512'];
 
 /** Repositories that are remembered; the others are looked at again. */
 const MAX_REMEMBERED = 1000;
@@ -48,11 +46,20 @@ export class ReferrersRebuild {
   }
 
   /**
-   * Makes sure that the index of a repository has all that its manifests say. Only manifests that are new are read.
+   * Makes sure that the index of a repository has all that its manifests say of a subject. Only manifests that are new are
+   * read, and those whose notes are lost.
    *
    * @throws DepotError `DISK_FULL`, `ACCESS_DENIED`, `IO_FAILED`: something was missing and cannot be noted
    */
-  async fit(repository: RepositoryName): Promise<void> {
+  async fit(repository: RepositoryName, subject: Digest): Promise<void> {
+    await this.#fitManifests(repository);
+    const noted = new Set(await this.#referrers.noted(repository, subject));
+    for (const [digest, speaksOf] of this.#fits.get(repository)?.known ?? []) {
+      if (speaksOf === subject && !noted.has(digest)) await this.#index(repository, digest);
+    }
+  }
+
+  async #fitManifests(repository: RepositoryName): Promise<void> {
     const times = await this.#timesOf(repository);
     if (times === undefined || (times !== '' && this.#fits.get(repository)?.times === times)) return;
     let work = this.#open.get(repository);
@@ -65,29 +72,33 @@ export class ReferrersRebuild {
 
   async #read(repository: RepositoryName, times: string): Promise<void> {
     const all = await listLinks(this.#layout.revisions(repository));
-    const known =
-      this.#fits.get(repository)?.known ?? new Set((await this.#noteFits(repository, times)) ? all : []);
+    const before = this.#fits.get(repository)?.known ?? (await this.#noteFits(repository, times, all));
+    const known = new Map<Digest, Digest | undefined>();
     let complete = true;
     for (const digest of all) {
-      if (known.has(digest)) continue;
-      if (await this.#index(repository, digest)) known.add(digest);
-      else complete = false;
+      if (before.has(digest)) known.set(digest, before.get(digest));
+      else if (!(await this.#index(repository, digest, known))) complete = false;
     }
-    this.#remember(repository, { times, known: new Set(all.filter((digest) => known.has(digest))) });
+    this.#remember(repository, { times, known });
     // What has a folder and no link may get one again, and nothing above would tell.
-    if (complete && times !== '') await this.#writeNote(repository, times);
+    if (complete && times !== '') await this.#writeNote(repository, times, known);
   }
 
   /** @returns whether the manifest was here to be read */
-  async #index(repository: RepositoryName, digest: Digest): Promise<boolean> {
+  async #index(
+    repository: RepositoryName,
+    digest: Digest,
+    known?: Map<Digest, Digest | undefined>,
+  ): Promise<boolean> {
     const linked = await readLink(this.#layout.revisionLink(repository, digest));
     const bytes = linked && (await this.#content.read(linked, MAX_MANIFEST_BYTES));
     if (bytes === undefined) return false;
     const manifest = parsed(bytes);
-    if (manifest?.subject !== undefined) {
-      const referrer = describeReferrer(digest, bytes.length, manifest);
-      await this.#referrers.add(repository, manifest.subject.digest, referrer);
+    const subject = manifest?.subject?.digest;
+    if (manifest !== undefined && subject !== undefined) {
+      await this.#referrers.add(repository, subject, describeReferrer(digest, bytes.length, manifest));
     }
+    known?.set(digest, subject);
     return true;
   }
 
@@ -117,22 +128,43 @@ export class ReferrersRebuild {
     return times.some((time) => time !== undefined && time > settledNs) ? '' : times.join(' ');
   }
 
-  async #noteFits(repository: RepositoryName, times: string): Promise<boolean> {
+  /** @returns what is known of all manifests, if the index is as it was when it last fitted them; else nothing */
+  async #noteFits(
+    repository: RepositoryName,
+    times: string,
+    all: readonly Digest[],
+  ): Promise<Map<Digest, Digest | undefined>> {
     const text = await readFile(this.#layout.referrersNote(repository), 'utf8').catch(() => '');
-    return times !== '' && text === JSON.stringify({ times });
+    if (times === '' || !text.includes(JSON.stringify(times))) return new Map();
+    const known = new Map<Digest, Digest | undefined>(all.map((digest) => [digest, undefined]));
+    for (const subject of await this.#referrers.subjects(repository)) {
+      for (const digest of await this.#referrers.noted(repository, subject)) {
+        if (known.has(digest)) known.set(digest, subject);
+      }
+    }
+    return text === noteOf(times, known) ? known : new Map();
   }
 
   /** Without the note all is read again by the next process, and no more is lost. */
-  async #writeNote(repository: RepositoryName, times: string): Promise<void> {
+  async #writeNote(repository: RepositoryName, times: string, known: Fit['known']): Promise<void> {
     const path = this.#layout.referrersNote(repository);
     try {
       const { stage } = this.#layout;
       for (const folder of [dirname(path), stage]) await makeDurableFolder(folder);
-      await writeFileAtomically(path, JSON.stringify({ times }), { stage });
+      await writeFileAtomically(path, noteOf(times, known), { stage });
     } catch {
       return;
     }
   }
+}
+
+/** The times of the manifests, and a hash of which speaks of which: a file that is lost of the index shows in it. */
+function noteOf(times: string, known: Fit['known']): string {
+  const lines = [...known].flatMap(([digest, subject]) =>
+    subject === undefined ? [] : `${subject} ${digest}`,
+  );
+  const index = createHash('sha256').update(lines.sort().join('\n')).digest('hex');
+  return JSON.stringify({ times, index });
 }
 
 function parsed(bytes: Buffer): Manifest | undefined {

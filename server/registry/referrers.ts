@@ -7,9 +7,17 @@ import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { writeFileAtomically } from '../disk/atomic-file.js';
-import { makeDurableFolder } from '../disk/folders.js';
+import { foldersIn, makeDurableFolder } from '../disk/folders.js';
 import { fileError, isMissing } from '../errors.js';
-import { algorithmOf, type Digest, digestOf, hexOf, isAlgorithm, isDigest } from '../oci/digest.js';
+import {
+  ALGORITHMS,
+  algorithmOf,
+  type Digest,
+  digestOf,
+  hexOf,
+  isAlgorithm,
+  isDigest,
+} from '../oci/digest.js';
 import type { Manifest } from '../oci/manifest.js';
 import { isIndexType } from '../oci/media-type.js';
 import type { RepositoryName } from '../oci/reference.js';
@@ -68,6 +76,18 @@ export class Referrers {
     await rm(entry, { force: true }).catch((error: unknown) => {
       throw fileError(error, 'the index of referrers');
     });
+  }
+
+  /** The subjects for which something may be noted, in no order. */
+  async subjects(repository: RepositoryName): Promise<Digest[]> {
+    const found: Digest[] = [];
+    for (const algorithm of ALGORITHMS) {
+      for (const hex of await foldersIn(this.#layout.referrersBy(repository, algorithm))) {
+        const text = `${algorithm}:${hex}`;
+        if (isDigest(text)) found.push(text);
+      }
+    }
+    return found;
   }
 
   /** The digests that are noted for a subject, in no order; whether the repository has them still was not looked at. */

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import type { FileVersion } from '../disk/file-version.js';
 import { makeDurableFolder } from '../disk/folders.js';
 import type { FreeSpace } from '../disk/free-space.js';
-import { DepotError, fileError } from '../errors.js';
+import { DepotError, fileError, systemCode } from '../errors.js';
 import { type Algorithm, algorithmOf, type Digest } from '../oci/digest.js';
 import type { RepositoryName } from '../oci/reference.js';
 import type { Content } from './content.js';
@@ -62,9 +62,8 @@ export class Uploads {
     const id = randomUUID();
     const folder = this.#layout.upload(repository, id);
     // Nothing is promised yet: who begins and finds the session gone after a crash begins again.
-    await makeDurableFolder(dirname(folder));
     try {
-      await mkdir(folder);
+      await makeSessionFolder(folder);
       await writeFile(join(folder, 'data'), '');
       await writeFile(join(folder, 'startedat'), startedAt());
     } catch (error) {
@@ -203,6 +202,18 @@ export class Uploads {
       // There is more in it: the bytes, or what the reference registry keeps.
       await rm(folder, { recursive: true, force: true });
     }
+  }
+}
+
+/** The folder around it may be removed meanwhile, as the last one of an empty repository. */
+async function makeSessionFolder(folder: string): Promise<void> {
+  await makeDurableFolder(dirname(folder));
+  try {
+    await mkdir(folder);
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw error;
+    await makeDurableFolder(dirname(folder));
+    await mkdir(folder);
   }
 }
 

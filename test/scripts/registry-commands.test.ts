@@ -30,11 +30,13 @@ function dataOf(digest: string): string {
 test('gc beside a running server: a dry run lists, then it removes; the image stays', async () => {
   const lonely = Buffer.from('nobody needs this');
   await client.pushBlob('coreos/etcd', lonely);
-  expect(bootdepot(folder, ['gc']).out).toBe('removed 0 contents, 0 manifests, 0 links, 0 uploads: 0 B\n');
+  expect(bootdepot(folder, ['gc']).out).toBe(
+    'removed 0 contents, 0 manifests, 0 links, 0 uploads, 0 repositories: 0 B\n',
+  );
   const dry = bootdepot(folder, ['gc', '--grace', '0s', '--dry-run']);
   expect([dry.status, dry.out]).toEqual([
     0,
-    `link     coreos/etcd ${digestOf(lonely)}\ncontent  ${digestOf(lonely)}  17 B\nwould remove 1 contents, 0 manifests, 1 links, 0 uploads: 17 B\n`,
+    `link       coreos/etcd ${digestOf(lonely)}\ncontent    ${digestOf(lonely)}  17 B\nwould remove 1 contents, 0 manifests, 1 links, 0 uploads, 0 repositories: 17 B\n`,
   ]);
   const json = bootdepot(folder, ['gc', '--grace', '0s', '--json']);
   expect(JSON.parse(json.out)).toMatchObject({ removed: { content: 1, link: 1 }, bytes: 17 });

@@ -1,6 +1,6 @@
 /**
  * Garbage collection beside a running registry: links that no manifest needs, manifests without a tag by choice, uploads
- * that nobody goes on with, and then the content that nothing links.
+ * that nobody goes on with, repositories of which nothing is left, and then the content that nothing links.
  */
 import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -10,6 +10,7 @@ import type { RepositoryName } from '../../oci/reference.js';
 import type { Layout } from '../layout.js';
 import { listLinks, readLink } from '../links.js';
 import type { Registry } from '../open-registry.js';
+import { removeIfEmpty } from './empty-repository.js';
 import { type KeepRules, planRepository, type RepositoryPlan } from './plan.js';
 import { type Candidate, overdue, sweep } from './sweep.js';
 
@@ -26,10 +27,10 @@ export interface GcOptions extends KeepRules {
 
 /** One thing that nothing refers to. */
 export interface GcItem {
-  readonly kind: 'manifest' | 'link' | 'upload' | 'content';
+  readonly kind: 'manifest' | 'link' | 'upload' | 'repository' | 'content';
   /** Whose; content is nobody's. */
   readonly repository?: RepositoryName;
-  /** A digest, or the name of an upload. */
+  /** A digest, or the name of an upload or a repository. */
   readonly name: string;
   /** What its removal frees on the disk. A manifest's bytes and a blob's are content. */
   readonly bytes: number;
@@ -67,7 +68,7 @@ class Collection {
   /** Content that something links; what is linked later has a new lease. */
   readonly #linked = new Set<string>();
   readonly #spared: RepositoryName[] = [];
-  readonly #removed = { manifest: 0, link: 0, upload: 0, content: 0 };
+  readonly #removed = { manifest: 0, link: 0, upload: 0, repository: 0, content: 0 };
   #bytes = 0;
 
   constructor(registry: Registry, options: GcOptions) {
@@ -81,11 +82,22 @@ class Collection {
   }
 
   async repository(repository: RepositoryName): Promise<void> {
-    const layout = this.#layout;
-    await this.#uploads(repository);
+    const uploads = await this.#uploads(repository);
     const plan = await planRepository(this.#registry, repository, this.#options);
     if (plan.unreadable.length > 0) this.#spared.push(repository);
     const gone = await this.#links(repository, plan);
+    // What became empty just now has its grace from now on.
+    const isOld = uploads === 0 && gone.size === 0;
+    if (isOld && (await removeIfEmpty(this.#layout, repository, this.#options))) {
+      this.#note({ kind: 'repository', name: repository, bytes: 0 });
+      return;
+    }
+    await this.#mark(repository, gone);
+  }
+
+  /** Notes what a repository links. */
+  async #mark(repository: RepositoryName, gone: ReadonlySet<string>): Promise<void> {
+    const layout = this.#layout;
     const folders = [layout.revisions(repository), layout.layers(repository)];
     for (const folder of folders) {
       for (const digest of await listLinks(folder)) {
@@ -115,7 +127,8 @@ class Collection {
     return new Set(gone.map(({ path }) => join(path, 'link')));
   }
 
-  async #uploads(repository: RepositoryName): Promise<void> {
+  /** @returns how many are gone, or would be */
+  async #uploads(repository: RepositoryName): Promise<number> {
     const folder = this.#layout.uploads(repository);
     const candidates: Candidate<GcItem>[] = [];
     for (const name of await foldersIn(folder)) {
@@ -124,7 +137,7 @@ class Collection {
       const item: GcItem = { kind: 'upload', repository, name, bytes };
       candidates.push({ item, path: join(folder, name), leases: [join(folder, name), data] });
     }
-    await this.#remove(candidates, this.#options.uploadsMs);
+    return (await this.#remove(candidates, this.#options.uploadsMs)).length;
   }
 
   async content(): Promise<void> {
@@ -147,16 +160,18 @@ class Collection {
     graceMs = this.#options.graceMs,
   ): Promise<Candidate<GcItem>[]> {
     if (candidates.length === 0) return [];
-    const { dryRun, signal, onItem } = this.#options;
+    const { dryRun, signal } = this.#options;
     const gone = await (dryRun
       ? overdue({ candidates, graceMs })
       : sweep(this.#layout, { candidates, graceMs, signal }));
-    for (const { item } of gone) {
-      this.#removed[item.kind] += 1;
-      this.#bytes += item.bytes;
-      onItem?.(item);
-    }
+    for (const { item } of gone) this.#note(item);
     return gone;
+  }
+
+  #note(item: GcItem): void {
+    this.#removed[item.kind] += 1;
+    this.#bytes += item.bytes;
+    this.#options.onItem?.(item);
   }
 }
 

@@ -1,5 +1,5 @@
 /** Lists in pages, and lists of referrers, by the numbers of the checklist. */
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type LiveDepot, startLiveDepot } from '../../fixtures/live-depot.js';
@@ -239,6 +239,26 @@ describe('checklist 10: referrers', () => {
     );
     await writeFile(entry, '{"mediaType"');
     expect(await digestsOf(name, subject)).toEqual(both);
+  });
+
+  test('are found again when one file of the index is lost, also while nobody looks', async () => {
+    const name = 'c10/lost';
+    const subject = digestOf('subject of a lost note');
+    const all = [1, 2, 3].map((n) => about(subject, { annotations: { n: String(n) } }));
+    for (const each of all) await pushByDigest(name, each);
+    const digests = all.map(({ digest }) => digest).sort();
+    const folder = join(repository(name), '_referrers/sha256', subject.slice(7));
+    const lose = async (digest = '') => rm(join(folder, `sha256-${digest.slice(7)}.json`));
+    // Long enough ago to be sure that no manifest has come since.
+    await new Promise((wake) => setTimeout(wake, 50));
+    expect(await digestsOf(name, subject)).toEqual(digests);
+    await lose(digests[0]);
+    expect(await digestsOf(name, subject)).toEqual(digests);
+    await depot.stop();
+    await lose(digests[1]);
+    depot = await startLiveDepotAgain();
+    expect(await digestsOf(name, subject)).toEqual(digests);
+    expect(await readdir(folder)).toHaveLength(3);
   });
 
   /** The same folder in a new server, which knows nothing of before. */

@@ -192,6 +192,72 @@ describe('what a client was told is here stays for the grace', () => {
   });
 });
 
+describe('a repository of which nothing is left', () => {
+  const listed = () => registry.catalog.list();
+
+  /** Two collections: the first one takes what was linked, and the folders have their grace from then on. */
+  async function empty(): Promise<void> {
+    const { digest } = await push('v1', {
+      subject: { mediaType: OCI_IMAGE, digest: sha256(Buffer.of()), size: 0 },
+    });
+    await registry.manifests.remove(NAME, digest);
+    await collect();
+  }
+
+  test('goes after its grace, with the folders that held nothing else', async () => {
+    await empty();
+    expect(await listed()).toEqual([NAME]);
+    const young = await collect({ graceMs: 60_000 });
+    expect([young.names, await listed()]).toEqual([[], [NAME]]);
+    const dry = await collect({ dryRun: true });
+    expect([dry.names, await listed()]).toEqual([[`repository ${NAME}`], [NAME]]);
+    const { names, report } = await collect();
+    expect([names, report.removed.repository, await listed()]).toEqual([[`repository ${NAME}`], 1, []]);
+    expect(await readdir(registry.layout.repositories)).toEqual([]);
+    expect((await collect()).names).toEqual([]);
+  });
+
+  test('leaves the repositories below it', async () => {
+    const below = parseRepositoryName(`${NAME}/part`);
+    const index = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: INDEX_TYPE, manifests: [] }));
+    const sent = { bytes: index, contentType: INDEX_TYPE, tags: [] };
+    await registry.manifests.put(below, parseReference('v1'), sent);
+    await empty();
+    const { names } = await collect();
+    expect(names).toContain(`repository ${NAME}`);
+    expect(await readdir(registry.layout.repository(NAME))).toEqual(['part']);
+  });
+
+  test.each<[string, () => Promise<unknown>]>([
+    ['an upload', () => registry.uploads.begin(NAME)],
+    ['a file that nobody knows', () => writeFile(join(registry.layout.layers(NAME), 'note'), '')],
+  ])('stays with %s', async (_, add) => {
+    await empty();
+    await add();
+    const { names } = await collect({ uploadsMs: 60_000 });
+    expect([names, await listed()]).toEqual([[], [NAME]]);
+  });
+
+  test('and is pushed to while it goes is whole afterwards, for the reference, too', async () => {
+    const index = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: INDEX_TYPE, manifests: [] }));
+    for (let times = 0; times < 4; times += 1) {
+      await empty();
+      // Long enough that nothing is pushed for longer.
+      const graceMs = 500;
+      await sleep(graceMs);
+      const collecting = collect({ graceMs });
+      await sleep(60);
+      await Promise.all([collecting, putManifest('v1', index, INDEX_TYPE), pushBlob(Buffer.from('other'))]);
+      expect(await registry.tags.list(NAME)).toEqual(['v1']);
+      expect((await registry.manifests.find(NAME, parseReference('v1')))?.bytes).toEqual(index);
+      expect((await readdir(registry.layout.repository(NAME))).sort()).toEqual(
+        expect.arrayContaining(['_layers', '_manifests']),
+      );
+      await registry.manifests.remove(NAME, sha256(index));
+    }
+  });
+});
+
 describe('what cannot be understood is not touched', () => {
   test('a repository with a manifest that cannot be read keeps all its blobs', async () => {
     const { digest, blobs } = await push('v1');
