@@ -252,6 +252,8 @@ describeWith(['skopeo'], 'skopeo through an upstream', () => {
       BOOTDEPOT_REGISTRY_UPSTREAMS: `{ quay.io: { url: "${upstream?.url}" } }`,
     });
     const remote = `docker://127.0.0.1:${depot.port}/quay.io/coreos/multi:v1`;
+    const listed = skopeo('list-tags', '--tls-verify=false', remote.replace(/:v1$/, ''));
+    expect(JSON.parse(listed).Tags).toEqual(['v1']);
     skopeo(
       'copy',
       '--all',

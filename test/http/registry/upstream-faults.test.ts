@@ -1,4 +1,4 @@
-/** Blobs from upstreams that are slow, break, lie, or are asked by everybody at once. */
+/** Blobs from upstreams that are slow, break, lie, or are asked by everybody at once; `COLD_CLIENTS` says how many that is. */
 import { randomBytes } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
@@ -8,6 +8,7 @@ import { type LiveDepot, type LiveDepotOptions, startLiveDepot } from '../../fix
 import { digestOf, RegistryClient } from '../../fixtures/registry-client.js';
 import { type Script, startUpstream, type UpstreamRegistry } from '../../fixtures/upstream-registry.js';
 
+const MANY = Number(process.env.COLD_CLIENTS ?? 100);
 const bytes = randomBytes(1_000_000);
 const digest = digestOf(bytes);
 const path = `quay.io/a/blobs/${digest}`;
@@ -79,7 +80,7 @@ describe('many who want one blob', () => {
       begin(res, bytes.subarray(0, 500_000));
       letGo = () => void res.end(bytes.subarray(500_000));
     };
-    const clients = Array.from({ length: 100 }, async () => {
+    const clients = Array.from({ length: MANY }, async () => {
       const answer = await client.get(path);
       const reader = answer.body?.getReader();
       const first = await reader?.read();
