@@ -23,6 +23,9 @@ import { Turns } from './turns.js';
 /** The largest manifest that is kept, in bytes. */
 export const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
 
+/** Every grace that makes sense is longer. */
+const HELD_FOR_SURE_MS = 500;
+
 /** A manifest as it was sent. */
 export interface StoredManifest {
   readonly digest: Digest;
@@ -101,10 +104,16 @@ export class Manifests {
       const wanted = reference.tag === undefined ? sent.tags : [reference.tag, ...sent.tags];
       for (const tag of wanted) await this.#parts.tags.expect(repository, tag, digest, sent.precondition);
       if (wanted.length === 0) sent.precondition?.(await readLink(layout.revisionLink(repository, digest)));
-      await takeLeases(layout, this.#needs(repository, digest, manifest));
-      await this.#expectParts(repository, manifest);
+      const holdParts = async () => {
+        await takeLeases(layout, this.#needs(repository, digest, manifest));
+        await this.#expectParts(repository, manifest);
+      };
+      await holdParts();
+      const heldAt = performance.now();
       await this.#keep(digest, bytes);
       await this.#link(repository, { digest, bytes, manifest });
+      // On a disk that is so slow a short grace may be over; from here on the manifest itself holds its parts.
+      if (performance.now() - heldAt > HELD_FOR_SURE_MS) await holdParts();
       for (const tag of wanted) await this.#parts.tags.set(repository, tag, digest, sent.precondition);
       return { digest, bytes, manifest };
     });

@@ -10,12 +10,14 @@ import type { RepositoryName } from '../../oci/reference.js';
 import type { Layout } from '../layout.js';
 import { listLinks, readLink } from '../links.js';
 import type { Registry } from '../open-registry.js';
-import { removeIfEmpty } from './empty-repository.js';
+import { type EmptyRules, removeIfEmpty } from './empty-repository.js';
 import { type KeepRules, planRepository, type RepositoryPlan } from './plan.js';
 import { type Candidate, overdue, sweep } from './sweep.js';
 
 /** How to collect. */
-export interface GcOptions extends KeepRules {
+export interface GcOptions extends Pick<KeepRules, 'untagged'> {
+  /** Milliseconds that everything stays after somebody pushed it, built on it, or was told that it is here. */
+  readonly graceMs: number;
   /** Milliseconds after which an upload that has got no more bytes is given up. */
   readonly uploadsMs: number;
   /** Removes nothing, and says what would go. */
@@ -60,13 +62,20 @@ export async function collectGarbage(registry: Registry, options: GcOptions): Pr
   return collection.report();
 }
 
-/** One run. */
+/** The times of files go in steps, of 4 ms or 10 ms mostly, and lie behind the clock by up to one. */
+const STEP_MS = 20;
+
+/**
+ * One run. All its graces end where it began: what is pushed while it looks through the links is not among those it found, however
+ * long that takes.
+ */
 class Collection {
   readonly #registry: Registry;
   readonly #layout: Layout;
   readonly #options: GcOptions;
   /** Content that something links; what is linked later has a new lease. */
   readonly #linked = new Set<string>();
+  readonly #startedAt = Date.now();
   readonly #spared: RepositoryName[] = [];
   readonly #removed = { manifest: 0, link: 0, upload: 0, repository: 0, content: 0 };
   #bytes = 0;
@@ -81,14 +90,23 @@ class Collection {
     return { removed: { ...this.#removed }, bytes: this.#bytes, spared: this.#spared };
   }
 
+  get #rules(): KeepRules & EmptyRules {
+    const { graceMs, untagged, dryRun } = this.#options;
+    return { since: this.#since(graceMs), untagged, dryRun };
+  }
+
+  #since(graceMs: number): number {
+    return this.#startedAt - Math.max(graceMs, STEP_MS);
+  }
+
   async repository(repository: RepositoryName): Promise<void> {
     const uploads = await this.#uploads(repository);
-    const plan = await planRepository(this.#registry, repository, this.#options);
+    const plan = await planRepository(this.#registry, repository, this.#rules);
     if (plan.unreadable.length > 0) this.#spared.push(repository);
     const gone = await this.#links(repository, plan);
     // What became empty just now has its grace from now on.
     const isOld = uploads === 0 && gone.size === 0;
-    if (isOld && (await removeIfEmpty(this.#layout, repository, this.#options))) {
+    if (isOld && (await removeIfEmpty(this.#layout, repository, this.#rules))) {
       this.#note({ kind: 'repository', name: repository, bytes: 0 });
       return;
     }
@@ -161,9 +179,10 @@ class Collection {
   ): Promise<Candidate<GcItem>[]> {
     if (candidates.length === 0) return [];
     const { dryRun, signal } = this.#options;
+    const since = this.#since(graceMs);
     const gone = await (dryRun
-      ? overdue({ candidates, graceMs })
-      : sweep(this.#layout, { candidates, graceMs, signal }));
+      ? overdue({ candidates, since })
+      : sweep(this.#layout, { candidates, since, signal }));
     for (const { item } of gone) this.#note(item);
     return gone;
   }

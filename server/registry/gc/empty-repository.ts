@@ -11,8 +11,8 @@ import { throwAway } from '../trash.js';
 
 /** When and how an empty repository goes. */
 export interface EmptyRules {
-  /** Milliseconds for which nothing may have come or gone. */
-  readonly graceMs: number;
+  /** A repository to which something came or from which something went then or later stays; milliseconds since 1970. */
+  readonly since: number;
   readonly dryRun: boolean;
 }
 
@@ -26,9 +26,9 @@ export interface EmptyRules {
 export async function removeIfEmpty(
   layout: Layout,
   repository: RepositoryName,
-  { graceMs, dryRun }: EmptyRules,
+  { since, dryRun }: EmptyRules,
 ): Promise<boolean> {
-  const look = () => emptyFolders(layout, repository, Date.now() - graceMs);
+  const look = () => emptyFolders(layout, repository, since);
   if ((await look()) === undefined) return false;
   if (dryRun) return true;
   return holdSweepLock(layout, async (expectHeld) => {
@@ -70,7 +70,7 @@ async function emptyFolders(
   }
   for (const folder of [top, ...found]) {
     const info = await stat(folder).catch(() => undefined);
-    if (info === undefined || leasedAt(info) > since) return undefined;
+    if (info === undefined || leasedAt(info) >= since) return undefined;
   }
   return found.reverse();
 }

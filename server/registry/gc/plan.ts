@@ -11,8 +11,8 @@ import type { Registry } from '../open-registry.js';
 
 /** What is kept though nothing refers to it. */
 export interface KeepRules {
-  /** Milliseconds that everything stays after somebody pushed it, built on it, or was told that it is here. */
-  readonly graceMs: number;
+  /** What somebody pushed, built on, or was told of then or later stays; milliseconds since 1970. */
+  readonly since: number;
   /** Whether manifests without a tag may go; they may be all that a machine pulls by digest. */
   readonly untagged: 'keep' | 'remove';
 }
@@ -88,7 +88,7 @@ async function rootsOf(
   registry: Registry,
   repository: RepositoryName,
   revisions: readonly Digest[],
-  { graceMs }: KeepRules,
+  { since }: KeepRules,
 ): Promise<Digest[]> {
   const { layout } = registry;
   const tagged = new Set<Digest>();
@@ -102,11 +102,10 @@ async function rootsOf(
     }
   }
   const roots: Digest[] = [];
-  const youngest = Date.now() - graceMs;
   for (const digest of revisions) {
     const leased = await changedAt(layout.revisionLink(repository, digest));
     const at = Math.max(leased, lastTagged.get(digest) ?? 0);
-    if (tagged.has(digest) || at > youngest) roots.push(digest);
+    if (tagged.has(digest) || at >= since) roots.push(digest);
   }
   return roots;
 }

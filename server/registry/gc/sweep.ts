@@ -21,7 +21,8 @@ const BATCH = 16;
 /** What is to be removed, and how old its leases must be. */
 export interface Sweep<T> {
   readonly candidates: readonly Candidate<T>[];
-  readonly graceMs: number;
+  /** What has a lease from then or later stays; milliseconds since 1970. */
+  readonly since: number;
   /** Ends the work between two batches. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -34,14 +35,14 @@ export interface Sweep<T> {
  */
 export async function sweep<T>(
   layout: Layout,
-  { candidates, graceMs, signal }: Sweep<T>,
+  { candidates, since, signal }: Sweep<T>,
 ): Promise<Candidate<T>[]> {
   const gone: Candidate<T>[] = [];
   for (let start = 0; start < candidates.length && !signal?.aborted; start += BATCH) {
     const asides: string[] = [];
     await holdSweepLock(layout, async (expectHeld) => {
       for (const candidate of candidates.slice(start, start + BATCH)) {
-        if (!(await isOver(candidate.leases, graceMs))) continue;
+        if (!(await isOver(candidate.leases, since))) continue;
         expectHeld();
         const aside = await setAside(layout, candidate.path);
         if (aside === undefined) continue;
@@ -55,20 +56,19 @@ export async function sweep<T>(
 }
 
 /** Those whose leases have ended by now; what a sweep would remove. */
-export async function overdue<T>({ candidates, graceMs }: Sweep<T>): Promise<Candidate<T>[]> {
+export async function overdue<T>({ candidates, since }: Sweep<T>): Promise<Candidate<T>[]> {
   const found: Candidate<T>[] = [];
-  for (const candidate of candidates) if (await isOver(candidate.leases, graceMs)) found.push(candidate);
+  for (const candidate of candidates) if (await isOver(candidate.leases, since)) found.push(candidate);
   return found;
 }
 
-async function isOver(leases: readonly string[], graceMs: number): Promise<boolean> {
-  const youngest = Date.now() - graceMs;
+async function isOver(leases: readonly string[], since: number): Promise<boolean> {
   for (const path of leases) {
     const info = await stat(path).catch((error: unknown) => {
       if (systemCode(error) === 'ENOENT') return undefined;
       throw error;
     });
-    if (info !== undefined && leasedAt(info) > youngest) return false;
+    if (info !== undefined && leasedAt(info) >= since) return false;
   }
   return true;
 }

@@ -137,7 +137,7 @@ class Visit {
   /** Unless somebody has begun to write it since. */
   async #remove(link: string, lookedAt: number): Promise<boolean> {
     const candidates = [{ item: link, path: dirname(link), leases: [dirname(link), link] }];
-    const gone = await sweep(this.#registry.layout, { candidates, graceMs: Date.now() - lookedAt });
+    const gone = await sweep(this.#registry.layout, { candidates, since: lookedAt });
     return gone.length > 0;
   }
 

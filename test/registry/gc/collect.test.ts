@@ -5,7 +5,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:f
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { type Digest, digestOf } from '../../../server/oci/digest.js';
 import { parseReference, parseRepositoryName } from '../../../server/oci/reference.js';
 import { collectGarbage, type GcItem, type GcOptions } from '../../../server/registry/gc/collect.js';
@@ -180,6 +180,22 @@ describe('what a client was told is here stays for the grace', () => {
     const { names } = await collect(GRACE);
     expect(names).toEqual([`content ${forgotten}`, `link ${forgotten}`, `link ${mounted}`].sort());
     expect(await registry.blobs.find(elsewhere, mounted)).toBeDefined();
+  });
+
+  test('also what comes while a collection takes longer than that', async () => {
+    await push('old');
+    const parts = registry.content.parts.bind(registry.content);
+    const pushed: Digest[] = [];
+    // All links have been looked at by then.
+    jest.spyOn(registry.content, 'parts').mockImplementationOnce(async () => {
+      const { digest, blobs } = await push('late');
+      pushed.push(digest, ...blobs);
+      await sleep(120);
+      return parts();
+    });
+    await collect();
+    expect(pushed).toHaveLength(3);
+    expect(pushed.filter((digest) => !exists(digest))).toEqual([]);
   });
 
   test('old modification times of a copy do not count', async () => {
