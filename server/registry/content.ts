@@ -8,13 +8,13 @@ import { mkdir, readFile, rename, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { syncFolder } from '../disk/atomic-file.js';
 import { type FileVersion, sameVersion } from '../disk/file-version.js';
-import { foldersIn, makeDurableFolder } from '../disk/folders.js';
+import { foldersIn } from '../disk/folders.js';
 import { DepotError, fileError, isMissing } from '../errors.js';
 import { algorithmOf, type Digest, hexOf, isDigest } from '../oci/digest.js';
 import { type HashOptions, hashFile } from '../stream/hash-file.js';
 import type { Layout } from './layout.js';
 import { takeLeases } from './leases.js';
-import { makeWay } from './trash.js';
+import { intoPlace } from './trash.js';
 
 /** Bytes that lie in their place. */
 export interface StoredContent {
@@ -92,9 +92,7 @@ export class Content {
     const path = this.#layout.data(digest);
     try {
       await this.lease(digest);
-      await makeDurableFolder(dirname(path));
-      await makeWay(this.#layout, path);
-      await rename(temporaryPath, path);
+      await intoPlace(this.#layout, path, () => rename(temporaryPath, path));
       await syncFolder(dirname(path));
       this.noteChecked(digest, await stat(path));
     } catch (error) {

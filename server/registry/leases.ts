@@ -11,11 +11,14 @@ import { awaitSweep } from './sweep-lock.js';
  * Begins leases on what is about to be built on. Afterwards what is there stays there.
  *
  * @param paths - links, or folders of content; missing ones are passed over
+ * @returns whether any of them may be there
  * @throws DepotError `ACCESS_DENIED`, `IO_FAILED`
  */
-export async function takeLeases(layout: Layout, paths: readonly string[]): Promise<void> {
-  for (const path of paths) await touch(path);
+export async function takeLeases(layout: Layout, paths: readonly string[]): Promise<boolean> {
+  const touched = await Promise.all(paths.map(touch));
+  if (!touched.includes(true)) return false;
   await awaitSweep(layout);
+  return true;
 }
 
 /** The same for a client that only asks: a folder that cannot be written to is swept by nobody. */
@@ -28,12 +31,15 @@ export function leasedAt({ ctimeMs }: { readonly ctimeMs: number }): number {
   return ctimeMs;
 }
 
-async function touch(path: string): Promise<void> {
+/** @returns whether it was there */
+async function touch(path: string): Promise<boolean> {
   const now = new Date();
   try {
     await utimes(path, now, now);
+    return true;
   } catch (error) {
     const code = systemCode(error);
-    if (code !== 'ENOENT' && code !== 'ENOTDIR') throw fileError(error, path);
+    if (code === 'ENOENT' || code === 'ENOTDIR') return false;
+    throw fileError(error, path);
   }
 }

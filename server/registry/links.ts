@@ -7,7 +7,7 @@ import { fileError, isMissing, systemCode } from '../errors.js';
 import { algorithmOf, type Digest, isDigest } from '../oci/digest.js';
 import type { Layout } from './layout.js';
 import { takeLeases } from './leases.js';
-import { makeWay } from './trash.js';
+import { intoPlace } from './trash.js';
 
 /**
  * Reads a link. One that is empty or broken, as a crash of the reference leaves it, counts as absent.
@@ -54,11 +54,11 @@ export type PreparedLink = Pick<PendingFile, 'commit' | 'discard'>;
  * @throws DepotError as {@link writeLink}
  */
 export async function prepareLink(layout: Layout, path: string, digest: Digest): Promise<PreparedLink> {
-  await takeLeases(layout, [path]);
-  if ((await readLink(path)) === digest) return { commit: async () => {}, discard: async () => {} };
-  await makeDurableFolder(dirname(path));
-  await makeDurableFolder(layout.stage);
-  await makeWay(layout, path);
+  const isThere = await takeLeases(layout, [path]);
+  if (isThere && (await readLink(path)) === digest) {
+    return { commit: async () => {}, discard: async () => {} };
+  }
+  await Promise.all([makeDurableFolder(dirname(path)), makeDurableFolder(layout.stage)]);
   const pending = await createPendingFile(path, { stage: layout.stage });
   try {
     await pending.handle.writeFile(digest);
@@ -72,8 +72,7 @@ export async function prepareLink(layout: Layout, path: string, digest: Digest):
       try {
         // The folder was empty since, which is what garbage looks like.
         await takeLeases(layout, [dirname(path)]);
-        await makeDurableFolder(dirname(path));
-        await pending.commit();
+        await intoPlace(layout, path, pending.commit);
       } catch (error) {
         await pending.discard();
         throw fileError(error, path);

@@ -5,6 +5,7 @@
  * Who builds touches what it builds on and then waits for the link to go ({@link awaitSweep}). Who removes makes the link and
  * then looks whether a candidate was touched ({@link holdSweepLock}). Whichever comes first, one of them sees the other.
  */
+import { lstatSync } from 'node:fs';
 import { lstat, open, readlink, rm, symlink } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type FileVersion, sameVersion } from '../disk/file-version.js';
@@ -27,7 +28,7 @@ const LOOK_EVERY_MS = 20;
  * @throws the error of the system if the lock can neither be seen nor removed
  */
 export async function awaitSweep(layout: Layout): Promise<void> {
-  while (await isLocked(layout)) await sleep(LOOK_EVERY_MS);
+  while (mayBeLocked(layout) && (await isLocked(layout))) await sleep(LOOK_EVERY_MS);
 }
 
 /**
@@ -77,6 +78,15 @@ async function makeLock(path: string): Promise<void> {
     // File systems of memory sticks know no links.
     if (!/^(?:EPERM|ENOTSUP|EOPNOTSUPP|ENOSYS)$/.test(systemCode(error) ?? '')) throw error;
     await open(path, 'wx').then((file) => file.close());
+  }
+}
+
+/** Each push looks some times, and most often there is nothing: to ask another thread would cost ten times as much. */
+function mayBeLocked(layout: Layout): boolean {
+  try {
+    return lstatSync(lockPath(layout), { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    return true;
   }
 }
 

@@ -23,6 +23,24 @@ export async function makeWay(layout: Layout, path: string): Promise<void> {
 }
 
 /**
+ * Gives a file its place. Most often its folder is there and nothing is in the way, so that is seen to only if it is not.
+ *
+ * @param move - a rename of the file to `path`; called again after a failure that could be mended
+ * @throws DepotError as {@link makeDurableFolder}; whatever `move` throws
+ */
+export async function intoPlace(layout: Layout, path: string, move: () => Promise<void>): Promise<void> {
+  try {
+    await move();
+  } catch (error) {
+    const code = systemCode(error);
+    if (code === 'ENOENT') await makeDurableFolder(dirname(path));
+    else if (code === 'EISDIR') await makeWay(layout, path);
+    else throw error;
+    await move();
+  }
+}
+
+/**
  * Takes a file or a folder out of its place at once, and durably.
  *
  * @returns where it is, to be removed in peace; `undefined`: it was not there

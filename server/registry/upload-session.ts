@@ -11,6 +11,8 @@ import { Appending } from './appending.js';
 export class UploadSession {
   readonly path: string;
   readonly #algorithm: Algorithm;
+  /** While a request works on it. */
+  #file: FileHandle | undefined;
   /** Of the bytes up to `offset`; absent where they have not been read in this process. */
   #hash: Hash | undefined;
   #offset: number;
@@ -43,7 +45,7 @@ export class UploadSession {
    * @throws DepotError `DISK_FULL`, `IO_FAILED`; whatever the body throws
    */
   async append(body: AsyncIterable<Uint8Array>): Promise<void> {
-    const file = await this.#open();
+    const file = await this.#opened();
     const appending = new Appending(file, this.#offset, this.#hash);
     try {
       await appending.all(body);
@@ -51,7 +53,6 @@ export class UploadSession {
       this.#offset = appending.offset;
       if (!appending.isHashed) this.#hash = undefined;
       if (appending.isLost) await this.#drop(file);
-      await this.#leave(file);
     }
   }
 
@@ -61,7 +62,15 @@ export class UploadSession {
     return this.#version === undefined ? this.#offset === 0 : sameVersion(this.#version, found);
   }
 
-  async #leave(file: FileHandle): Promise<void> {
+  /**
+   * Closes the file, which stays open from the first thing that one request does with it to the last.
+   *
+   * @throws the error of the system
+   */
+  async leave(): Promise<void> {
+    const file = this.#file;
+    if (file === undefined) return;
+    this.#file = undefined;
     try {
       this.#version = await file.stat();
     } finally {
@@ -76,15 +85,13 @@ export class UploadSession {
    */
   async sync(): Promise<void> {
     if (this.#offset === this.#synced) return;
-    const file = await this.#open();
+    const file = await this.#opened();
     try {
       await file.sync();
       this.#synced = this.#offset;
     } catch (error) {
       await this.#drop(file);
       throw fileError(error, 'the upload');
-    } finally {
-      await this.#leave(file);
     }
   }
 
@@ -95,9 +102,10 @@ export class UploadSession {
     await file.truncate(this.#synced).catch(() => undefined);
   }
 
-  async #open(): Promise<FileHandle> {
+  async #opened(): Promise<FileHandle> {
     try {
-      return await open(this.path, 'r+');
+      this.#file ??= await open(this.path, 'r+');
+      return this.#file;
     } catch (error) {
       throw fileError(error, 'the upload');
     }

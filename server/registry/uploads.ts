@@ -10,7 +10,7 @@ import { type Algorithm, algorithmOf, type Digest } from '../oci/digest.js';
 import type { RepositoryName } from '../oci/reference.js';
 import type { Content } from './content.js';
 import type { Layout } from './layout.js';
-import { prepareLink } from './links.js';
+import { type PreparedLink, prepareLink } from './links.js';
 import { UploadSession } from './upload-session.js';
 
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -64,8 +64,10 @@ export class Uploads {
     // Nothing is promised yet: who begins and finds the session gone after a crash begins again.
     try {
       await makeSessionFolder(folder);
-      await writeFile(join(folder, 'data'), '');
-      await writeFile(join(folder, 'startedat'), startedAt());
+      await Promise.all([
+        writeFile(join(folder, 'data'), ''),
+        writeFile(join(folder, 'startedat'), startedAt()),
+      ]);
     } catch (error) {
       throw fileError(error, 'the upload');
     }
@@ -124,17 +126,19 @@ export class Uploads {
         await this.#remove(repository, id);
         throw new DepotError('DIGEST_INVALID', 'the bytes that came do not match the digest', { digest });
       }
-      await this.#keep(repository, digest, session);
+      const link = await this.#place(repository, digest, session);
+      await link.commit();
       await this.#remove(repository, id);
       return session.offset;
     });
   }
 
   /**
-   * Everything that a disk is waited for, and that is not visible, goes side by side; then the bytes get their place, and
-   * last the link.
+   * Everything that a disk is waited for, and that is not visible, goes side by side; then the bytes get their place.
+   *
+   * @returns what makes them a blob of the repository, which is the last step
    */
-  async #keep(repository: RepositoryName, digest: Digest, session: UploadSession): Promise<void> {
+  async #place(repository: RepositoryName, digest: Digest, session: UploadSession): Promise<PreparedLink> {
     const preparing = prepareLink(this.#layout, this.#layout.layerLink(repository, digest), digest);
     try {
       await Promise.all([session.sync(), makeDurableFolder(dirname(this.#layout.data(digest))), preparing]);
@@ -143,7 +147,7 @@ export class Uploads {
       await preparing.then((link) => link.discard()).catch(() => undefined);
       throw error;
     }
-    await (await preparing).commit();
+    return preparing;
   }
 
   /** @throws DepotError `BLOB_UPLOAD_UNKNOWN`, `RANGE_INVALID` (a request is writing) */
@@ -166,7 +170,8 @@ export class Uploads {
     if (this.#busy.has(id)) throw outOfOrder((await this.state(repository, id)).offset);
     this.#busy.add(id);
     try {
-      return await work(await this.#session(repository, id));
+      const session = await this.#session(repository, id);
+      return await work(session).finally(() => session.leave());
     } finally {
       this.#busy.delete(id);
     }
@@ -205,9 +210,8 @@ export class Uploads {
   }
 }
 
-/** The folder around it may be removed meanwhile, as the last one of an empty repository. */
+/** The folder around it is there for all but the first one; it may be removed as the last one of an empty repository. */
 async function makeSessionFolder(folder: string): Promise<void> {
-  await makeDurableFolder(dirname(folder));
   try {
     await mkdir(folder);
   } catch (error) {
