@@ -1,6 +1,7 @@
 /** A stream on its way to the end of a file: while one piece is written it is hashed, and the next one is gathered. */
 import type { Hash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
+import { writeAll } from '../disk/write-all.js';
 import { type DepotError, fileError } from '../errors.js';
 
 /** Bytes that are gathered before they are written: a socket gives 64 KiB at a time, a disk likes more. */
@@ -94,7 +95,7 @@ export class Appending {
 
   async #write(chunks: readonly Uint8Array[]): Promise<void> {
     try {
-      this.#offset += await writeFully(this.#file, chunks, this.#offset);
+      this.#offset += await writeAll(this.#file, chunks, this.#offset);
     } catch (error) {
       await this.#file.truncate(this.#offset).catch(() => undefined);
       throw fileError(error, 'the upload');
@@ -113,18 +114,4 @@ export class Appending {
     }
     this.#flushing = undefined;
   }
-}
-
-/** @returns how many bytes the chunks have */
-async function writeFully(
-  file: FileHandle,
-  chunks: readonly Uint8Array[],
-  position: number,
-): Promise<number> {
-  const bytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
-  let { bytesWritten: done } = await file.writev([...chunks], position);
-  if (done === bytes) return bytes;
-  const all = Buffer.concat(chunks);
-  while (done < bytes) done += (await file.write(all, done, bytes - done, position + done)).bytesWritten;
-  return bytes;
 }

@@ -66,6 +66,7 @@ export async function pour(
     hash.update(chunk);
     file.release(transfer.size === undefined ? 0 : transfer.size - HELD_BACK_BYTES);
   }
+  await file.flush();
   if (hash.digest('hex') !== hexOf(digest)) {
     transfer.endpoint?.distrust('sent wrong bytes');
     throw upstreamFailed(upstream, 'sent other bytes than were asked for');

@@ -1,16 +1,26 @@
 /** A file that is written once and read meanwhile, by any number of readers at their own pace. */
 import { type FileHandle, open } from 'node:fs/promises';
 import { createPendingFile, type PendingFile } from '../../disk/atomic-file.js';
+import { writeAll } from '../../disk/write-all.js';
 import { DepotError, fileError } from '../../errors.js';
 
-/** Bytes that a reader holds at a time. */
-const PIECE_BYTES = 64 * 1024;
+/** Bytes that a reader holds at a time: less when there are many of them. */
+const PIECE_BYTES = 256 * 1024;
+const SMALL_PIECE_BYTES = 64 * 1024;
+const FEW_READERS = 16;
+/** Bytes that wait at most while others are being written. */
+const MOST_GATHERED_BYTES = 1024 * 1024;
 
 /** Bytes on their way to the disk, and from it to readers as far as they were released. */
 export class GrowingFile {
   readonly #pending: PendingFile;
   readonly #reading: FileHandle;
+  #gathered: Uint8Array[] = [];
+  #gatheredBytes = 0;
+  #writing: Promise<void> | undefined;
   #written = 0;
+  /** Readers get nothing behind this. */
+  #limit = 0;
   #released = 0;
   #readers = 0;
   #ended = false;
@@ -50,23 +60,59 @@ export class GrowingFile {
     this.#place = path;
   }
 
-  /** @throws DepotError `DISK_FULL`, `IO_FAILED` */
+  /**
+   * Appends bytes. While some are being written the next are gathered, so that a slow disk is asked for more at a time, and
+   * a quick one lets readers have each of them at once.
+   *
+   * @throws DepotError `DISK_FULL`, `IO_FAILED`; if not here, then later, or by {@link flush}
+   */
   async append(chunk: Uint8Array): Promise<void> {
-    try {
-      await this.#pending.handle.writeFile(chunk);
-    } catch (error) {
-      throw fileError(error, 'what an upstream sends');
+    this.#gathered.push(chunk);
+    this.#gatheredBytes += chunk.length;
+    if (this.#writing === undefined) {
+      this.#writing = this.#writeGathered();
+      // Whoever waits for it next is told of a failure.
+      this.#writing.catch(() => undefined);
     }
-    this.#written += chunk.length;
+    if (this.#gatheredBytes >= MOST_GATHERED_BYTES) await this.#writing;
   }
 
-  /** Lets readers have what was written, but nothing behind `end`. */
+  /**
+   * Waits until all that was appended is written.
+   *
+   * @throws DepotError as {@link append}
+   */
+  async flush(): Promise<void> {
+    await this.#writing;
+  }
+
+  async #writeGathered(): Promise<void> {
+    while (this.#gathered.length > 0) {
+      const chunks = this.#gathered;
+      this.#gathered = [];
+      this.#gatheredBytes = 0;
+      try {
+        this.#written += await writeAll(this.#pending.handle, chunks, this.#written);
+      } catch (error) {
+        throw fileError(error, 'what an upstream sends');
+      }
+      this.#letOut();
+    }
+    this.#writing = undefined;
+  }
+
+  /** Lets readers have what is written, but nothing behind `end`. */
   release(end: number): void {
-    this.#released = Math.max(this.#released, Math.min(end, this.#written));
+    this.#limit = Math.max(this.#limit, end);
+    this.#letOut();
+  }
+
+  #letOut(): void {
+    this.#released = Math.max(this.#released, Math.min(this.#limit, this.#written));
     this.#tell();
   }
 
-  /** Lets readers have everything: it is known to be right. */
+  /** Lets readers have everything: all of it is written, and known to be right. */
   complete(): void {
     this.#state = 'whole';
     this.release(this.#written);
@@ -83,6 +129,7 @@ export class GrowingFile {
 
   /** Ends the readers of a file that did not become whole; those of a whole one go on. */
   async end(failure: unknown): Promise<void> {
+    await this.#writing?.catch(() => undefined);
     // Moved by now, if all went well; the readers' own handle keeps the bytes.
     await this.#pending.discard();
     this.#ended = true;
@@ -108,7 +155,8 @@ export class GrowingFile {
     try {
       for (let position = start; position < end; ) {
         await this.#until(position);
-        const length = Math.min(PIECE_BYTES, end - position, this.#released - position);
+        const most = this.#readers > FEW_READERS ? SMALL_PIECE_BYTES : PIECE_BYTES;
+        const length = Math.min(most, end - position, this.#released - position);
         const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafe(length), 0, length, position);
         if (bytesRead === 0) throw new DepotError('IO_FAILED', 'what an upstream sent became shorter');
         position += bytesRead;
