@@ -4,7 +4,13 @@ import type { Stats } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { type Content, DepotError, type Digest, openRegularFile, type StoredContent } from '../../index.js';
 
+/** Bytes that are held for a client at a time: less when there are many of them. */
 const PIECE_BYTES = 256 * 1024;
+const SMALL_PIECE_BYTES = 64 * 1024;
+const FEW_CLIENTS = 16;
+
+/** Answers under way. */
+let clients = 0;
 
 /** What is said of a blob whose bytes are not what they were. */
 export function damagedBlob(digest: Digest): DepotError {
@@ -23,6 +29,7 @@ export async function sendChecking(
   content: Content,
 ): Promise<void> {
   const { handle, stats } = await openRegularFile(found.path);
+  clients += 1;
   try {
     const verdict = content.check({ ...found, stats });
     // Also before the end: who gets wrong bytes slowly is not kept in hope.
@@ -34,6 +41,7 @@ export async function sendChecking(
     } else if (isSame(stats, await handle.stat())) res.end(last);
     else res.destroy();
   } finally {
+    clients -= 1;
     await handle.close();
   }
 }
@@ -52,12 +60,8 @@ async function sendAllButLast(
   let held: Buffer = Buffer.alloc(0);
   for (let position = 0; position < size && !res.destroyed; position += held.length) {
     if (held.length > 0 && !res.write(held)) await drained(res);
-    const { bytesRead, buffer } = await handle.read(
-      Buffer.allocUnsafe(PIECE_BYTES),
-      0,
-      PIECE_BYTES,
-      position,
-    );
+    const most = clients > FEW_CLIENTS ? SMALL_PIECE_BYTES : PIECE_BYTES;
+    const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafe(most), 0, most, position);
     held = buffer.subarray(0, bytesRead);
     if (bytesRead === 0) break;
   }
