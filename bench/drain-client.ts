@@ -1,11 +1,12 @@
 /**
  * Downloads one file over several connections at once, a few times on each, and prints seconds and bytes as JSON.
- * Started by other benchmarks: `drain-client.ts PORT PATH CONNECTIONS TIMES copy|discard`.
+ * Started by other benchmarks: `drain-client.ts PORT PATH CONNECTIONS TIMES copy|discard [SECONDS]`; after so many seconds
+ * what is under way is given up, and counts as far as it came.
  */
 import { RawDownload } from './raw-download.js';
 import { Poller } from './raw-sockets.js';
 
-const [port, path = '', connections, times, sink] = process.argv.slice(2);
+const [port, path = '', connections, times, sink, most] = process.argv.slice(2);
 const poller = new Poller();
 const open = new Map<number, RawDownload>();
 const left = new Map<number, number>();
@@ -18,8 +19,9 @@ for (let count = 0; count < Number(connections); count += 1) {
 
 const started = performance.now();
 let bytes = 0;
+const mostMs = most === undefined ? Number.POSITIVE_INFINITY : Number(most) * 1000;
 for (const download of open.values()) download.ask(path);
-while (open.size > 0) {
+while (open.size > 0 && performance.now() - started < mostMs) {
   for (const descriptor of poller.wait(1000)) {
     const download = open.get(descriptor);
     if (download?.take() !== true) continue;
@@ -34,4 +36,5 @@ while (open.size > 0) {
     download.close();
   }
 }
+for (const download of open.values()) bytes += download.bytes;
 console.log(JSON.stringify({ seconds: (performance.now() - started) / 1000, bytes }));

@@ -62,6 +62,20 @@ export const expressStatic: StartPeer = async (root, _scratch, cores) => {
   return await started('express.static', port, pinned(cores, process.execPath, ...program));
 };
 
+const BARE_HTTP = `
+  import { createServer } from 'node:http';
+  const body = '.'.repeat(800);
+  const headers = { 'Content-Type': 'text/plain', 'Content-Length': String(body.length) };
+  createServer((_req, res) => res.writeHead(200, headers).end(body, 'latin1')).listen(process.argv[1], '127.0.0.1');
+`;
+
+/** Node's own server with a constant for every answer: no program on top of it can be quicker. */
+export const bareHttp: StartPeer = async (_root, _scratch, cores) => {
+  const port = await freePort();
+  const program = ['--input-type=module', '--eval', BARE_HTTP, String(port)];
+  return await started('bare node:http', port, pinned(cores, process.execPath, ...program));
+};
+
 /** nginx with one worker and `sendfile`, without an access log. */
 export const nginx: StartPeer = async (root, scratch, cores) => {
   const port = await freePort();

@@ -10,7 +10,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ALL_CORES, bootdepot, memoryOf, nginx, type Peer, type StartPeer } from './peers.js';
+import { ALL_CORES, bareHttp, bootdepot, memoryOf, nginx, type Peer, type StartPeer } from './peers.js';
 import { download, type Measured, manifests, pushLarge, pushSmall } from './registry-loads.js';
 import { digestOf, dockerRegistry, pushImage } from './registry-peers.js';
 import { formatSpread, printBars, printTable, spreadOf } from './report.js';
@@ -31,20 +31,18 @@ interface Load {
   run(peer: Peer): Measured | Promise<Measured>;
 }
 
-const READS: readonly Load[] = [
-  {
-    name: 'manifest by tag, 16 connections',
-    unit: 'requests/s; CPU µs/request',
-    peer: 'docker-registry',
-    run: (peer) => manifests(peer, '/v2/bench/image/manifests/v1'),
-  },
-  {
-    name: 'blob of 1 MiB, 8 connections',
-    unit: 'MB/s; CPU s/GiB',
-    peer: 'docker-registry',
-    run: (peer) => download(peer, LAYER ?? '', 8, 64),
-  },
-];
+const MANIFEST: Load = {
+  name: 'manifest by tag, 16 connections',
+  unit: 'requests/s; CPU µs/request',
+  peer: 'docker-registry',
+  run: (peer) => manifests(peer, '/v2/bench/image/manifests/v1'),
+};
+const SMALL_READ: Load = {
+  name: 'blob of 1 MiB, 8 connections',
+  unit: 'MB/s; CPU s/GiB',
+  peer: 'docker-registry',
+  run: (peer) => download(peer, LAYER ?? '', 8, 64),
+};
 const LARGE_READ: Load = {
   name: 'blob of 100 MiB, 1 connection',
   unit: 'MB/s; CPU s/GiB',
@@ -120,18 +118,20 @@ async function main(root: string): Promise<void> {
     printLoad(load, results);
   };
   const registries = [dockerRegistry, bootdepot('bootdepot')];
-  await inTurns([...registries, nginx], root, undefined, async (peers) => {
+  await inTurns([...registries, nginx, bareHttp], root, undefined, async (peers) => {
     const both = peers.slice(0, registries.length);
+    const all = (...others: string[]) => [...both, ...peers.filter(({ name }) => others.includes(name))];
     for (const peer of both) await pushImage(peer, 'bench/image', 'v1', LAYERS);
-    for (const load of READS) await run(load, both);
-    await run(LARGE_READ, peers);
+    await run(MANIFEST, all('bare node:http'));
+    await run(SMALL_READ, both);
+    await run(LARGE_READ, all('nginx'));
   });
   await inTurns(registries, root, ALL_CORES, async (peers) => {
     for (const load of PUSHES) await run(load, peers);
   });
   const goals = [30, 8, 0.95, 0.5, 0.5];
   printBars(
-    [...READS, LARGE_READ, ...PUSHES].map((load, index) => ({
+    [MANIFEST, SMALL_READ, LARGE_READ, ...PUSHES].map((load, index) => ({
       name: `${load.name}, of ${load.peer}`,
       value: shares.get(load) ?? Number.NaN,
       goal: goals[index] ?? Number.NaN,
