@@ -62,13 +62,17 @@ export async function overdue<T>({ candidates, since }: Sweep<T>): Promise<Candi
   return found;
 }
 
+/** What is not there is left alone: whoever makes it at this moment found nothing to take a lease on. */
 async function isOver(leases: readonly string[], since: number): Promise<boolean> {
+  let isThere = false;
   for (const path of leases) {
     const info = await stat(path).catch((error: unknown) => {
       if (systemCode(error) === 'ENOENT') return undefined;
       throw error;
     });
-    if (info !== undefined && leasedAt(info) >= since) return false;
+    if (info === undefined) continue;
+    isThere = true;
+    if (leasedAt(info) >= since) return false;
   }
-  return true;
+  return isThere;
 }
