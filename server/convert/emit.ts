@@ -3,8 +3,8 @@
  * by once more, then links and devices. So parents come before what is in them, and hard links after their data.
  */
 import { setImmediate } from 'node:timers/promises';
+import type { WholeEvent } from '../stream/sparse-reader.js';
 import type { TarEntry } from '../stream/tar-entry.js';
-import type { TarEvent } from '../stream/tar-reader.js';
 import { paddingOf, type TarOutput, tarHeaders } from '../stream/tar-writer.js';
 import { throwIfAborted } from './abort.js';
 import { Column } from './column.js';
@@ -134,8 +134,8 @@ class Emitter {
     const { output, signal, onBytes } = this.#emission;
     let record = firstRecord - 1;
     let isWanted = false;
-    const event = (passing: TarEvent): void => {
-      if (passing.kind === 'data') {
+    const event = (passing: WholeEvent): void => {
+      if (passing.kind !== 'entry') {
         if (isWanted) output.add(passing.bytes);
         return;
       }

@@ -79,8 +79,9 @@ export class LayerChanges {
     }
     const kind = kindOf(entry);
     if (kind === undefined) {
-      const what = entry.type === 'sparse' ? 'is a sparse file' : `has the type ${shown(entry.typeFlag)}`;
-      throw imageInvalid(`${shown(entry.name)} ${what}, expected a file, directory, link, device or fifo`);
+      throw imageInvalid(
+        `${shown(entry.name)} has the type ${shown(entry.typeFlag)}, expected a file, directory, link, device or fifo`,
+      );
     }
     const record = this.#records.add(entry, kind);
     this.#path.set(record - this.#firstRecord, this.#paths.add(path));

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { checkedBytes } from '../stream/checked-bytes.js';
 import { SNIFF_BYTES, sniffCompression } from '../stream/compression.js';
 import { decompress } from '../stream/decompress.js';
-import { type TarEvent, TarReader } from '../stream/tar-reader.js';
+import { SparseReader, type WholeEvent } from '../stream/sparse-reader.js';
 import { throwIfAborted } from './abort.js';
 import type { Budget } from './budget.js';
 import { imageInvalid, ofLayer } from './image-invalid.js';
@@ -14,8 +14,8 @@ export interface LayerVisit {
   /** What counts the bytes and entries; without one they were counted before. */
   readonly budget?: Budget;
   /** Takes an entry or a part of its data. */
-  readonly event: (event: TarEvent) => void;
-  /** Waited for after each chunk, so that what became of it can be put away. */
+  readonly event: (event: WholeEvent) => void;
+  /** Waited for after each chunk and each part of a hole, so that what became of it can be put away. */
   readonly settled?: () => Promise<void>;
   /** Whether the uncompressed bytes are hashed. */
   readonly hash: boolean;
@@ -35,22 +35,31 @@ export interface LayerVisit {
 export async function readLayer(layer: LayerBlob, visit: LayerVisit): Promise<string> {
   const hash = visit.hash ? createHash('sha256') : undefined;
   const stored = new StoredBytes(layer, visit);
-  const reader = new TarReader();
+  const reader = new SparseReader();
   let expanded = 0;
+  const spend = (bytes: number): void => {
+    expanded += bytes;
+    visit.budget?.spendBytes(bytes, { stored: stored.count, expanded });
+  };
+  const afterHole = async (bytes: number): Promise<void> => {
+    spend(bytes);
+    throwIfAborted(visit.signal);
+    await visit.settled?.();
+  };
   try {
     for await (const chunk of stored.expanded()) {
       throwIfAborted(visit.signal);
-      expanded += chunk.length;
-      visit.budget?.spendBytes(chunk.length, { stored: stored.count, expanded });
+      spend(chunk.length);
       hash?.update(chunk);
       for (const event of reader.feed(chunk)) {
         if (event.kind === 'entry') visit.budget?.spendEntry(event.entry);
         visit.event(event);
+        if (event.kind === 'hole') await afterHole(event.bytes.length);
       }
       if (visit.settled !== undefined) await visit.settled();
     }
     reader.end();
-    if (!stored.isComplete) throw imageInvalid('bytes after its end');
+    stored.expectEnd();
   } catch (error) {
     // What the source says of itself is worth more than what the decoders make of it.
     throw ofLayer(stored.failure ?? error, layer.name);
@@ -60,16 +69,21 @@ export async function readLayer(layer: LayerBlob, visit: LayerVisit): Promise<st
 
 class StoredBytes {
   count = 0;
-  /** Whether all of them came and are the expected ones. */
-  isComplete = false;
   /** Why no more of them came. */
   failure: unknown;
+  /** Whether all of them came and are the expected ones. */
+  #isComplete = false;
   readonly #layer: LayerBlob;
   readonly #visit: LayerVisit;
 
   constructor(layer: LayerBlob, visit: LayerVisit) {
     this.#layer = layer;
     this.#visit = visit;
+  }
+
+  /** @throws DepotError `IMAGE_INVALID`: what was read ended before the stored bytes did */
+  expectEnd(): void {
+    if (!this.#isComplete) throw imageInvalid('bytes after its end');
   }
 
   async *expanded(): AsyncGenerator<Uint8Array> {
@@ -102,7 +116,7 @@ class StoredBytes {
       this.failure = error;
       throw error;
     }
-    this.isComplete = true;
+    this.#isComplete = true;
   }
 }
 

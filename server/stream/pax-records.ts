@@ -5,13 +5,15 @@ import { DepotError } from '../errors.js';
 export type PaxRecords = ReadonlyMap<string, string>;
 
 /**
- * Reads `length keyword=value` records; of a repeated keyword the last counts.
+ * Reads `length keyword=value` records; of a repeated keyword the last counts. The parts of a sparse file in form 0.0,
+ * which repeats `GNU.sparse.offset` and `GNU.sparse.numbytes`, become one `GNU.sparse.map` as form 0.1 has it.
  *
  * @param content - the data of an `x` or `g` header, untrusted
  * @throws DepotError `ARCHIVE_INVALID`: a length that does not fit, no `=`, no line feed, a NUL in a name
  */
 export function parsePaxRecords(content: Buffer): PaxRecords {
   const records = new Map<string, string>();
+  const sparse: string[] = [];
   let offset = 0;
   while (offset < content.length) {
     const space = content.indexOf(0x20, offset);
@@ -23,12 +25,18 @@ export function parsePaxRecords(content: Buffer): PaxRecords {
     const keyword = content.toString('latin1', space + 1, equals);
     const value = content.toString('latin1', equals + 1, end - 1);
     if (keyword === '' || (NAMES.has(keyword) && value.includes('\0'))) throw damaged();
+    if (keyword === SPARSE_PAIR[sparse.length % 2]) sparse.push(value);
     records.set(keyword, value);
     offset = end;
   }
-  return records;
+  return withSparseMap(records, sparse);
 }
 
+function withSparseMap(records: Map<string, string>, numbers: readonly string[]): PaxRecords {
+  return numbers.length === 0 ? records : records.set('GNU.sparse.map', numbers.join(','));
+}
+
+const SPARSE_PAIR = ['GNU.sparse.offset', 'GNU.sparse.numbytes'] as const;
 const NAMES: ReadonlySet<string> = new Set(['path', 'linkpath', 'uname', 'gname']);
 
 /**

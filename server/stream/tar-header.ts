@@ -57,15 +57,15 @@ export function parseHeader(block: Buffer): RawHeader {
     typeFlag: block.toString('latin1', 156, 157),
     name: prefix === '' ? name : `${prefix}/${name}`,
     linkName: text(block, 157, 100),
-    mode: number(block, 100, 8, 'mode') & 0o7777,
-    uid: number(block, 108, 8, 'uid'),
-    gid: number(block, 116, 8, 'gid'),
-    size: number(block, 124, 12, 'size'),
-    mtime: number(block, 136, 12, 'mtime'),
+    mode: headerNumber(block, 100, 8, 'mode') & 0o7777,
+    uid: headerNumber(block, 108, 8, 'uid'),
+    gid: headerNumber(block, 116, 8, 'gid'),
+    size: headerNumber(block, 124, 12, 'size'),
+    mtime: headerNumber(block, 136, 12, 'mtime'),
     uname: extended ? text(block, 265, 32) : '',
     gname: extended ? text(block, 297, 32) : '',
-    devMajor: extended ? number(block, 329, 8, 'device number') : 0,
-    devMinor: extended ? number(block, 337, 8, 'device number') : 0,
+    devMajor: extended ? headerNumber(block, 329, 8, 'device number') : 0,
+    devMinor: extended ? headerNumber(block, 337, 8, 'device number') : 0,
   };
 }
 
@@ -105,7 +105,13 @@ function text(block: Buffer, offset: number, length: number): string {
   return block.toString('latin1', offset, end === -1 || end > offset + length ? offset + length : end);
 }
 
-function number(block: Buffer, offset: number, length: number, what: string): number {
+/**
+ * Reads a number of a header: octal, or GNU's binary form.
+ *
+ * @param what - how to call it in messages
+ * @throws DepotError `ARCHIVE_INVALID`: not a number, or beyond 2^53
+ */
+export function headerNumber(block: Buffer, offset: number, length: number, what: string): number {
   const first = block[offset] ?? 0;
   const value = first >= 0x80 ? base256(block, offset, length) : octal(trimmed(block, offset, length));
   if (Number.isSafeInteger(value)) return value;

@@ -3,6 +3,7 @@
  * decoded: names, link targets and extended attributes stay the bytes they are.
  */
 import { DepotError } from '../errors.js';
+import { OldSparseMap } from './sparse-map.js';
 import { EntryOverrides, isMetaHeader, META_LIMIT_BYTES, type TarEntry } from './tar-entry.js';
 import {
   BLOCK_BYTES,
@@ -24,7 +25,9 @@ type Events = Generator<TarEvent, void, undefined>;
 export class TarReader {
   readonly #block = Buffer.alloc(BLOCK_BYTES);
   #blockUsed = 0;
-  #expecting: 'header' | 'second zero block' | 'sparse map' | 'nothing' = 'header';
+  #expecting: 'header' | 'second zero block' | 'nothing' = 'header';
+  /** A sparse file of the old GNU form whose map has not come to its end. */
+  #sparse: { readonly header: RawHeader; readonly map: OldSparseMap } | undefined;
   #dataBytes = 0;
   #paddingBytes = 0;
   #entry: TarEntry | undefined;
@@ -77,12 +80,11 @@ export class TarReader {
    */
   end(): void {
     const missing = this.#dataBytes + this.#paddingBytes + this.#blockUsed > 0;
-    if (!missing && this.#expecting !== 'sparse map' && !this.#overrides.isPending) return;
+    if (!missing && this.#sparse === undefined && !this.#overrides.isPending) return;
     throw new DepotError('ARCHIVE_INVALID', 'the tar is cut short: it ends within an entry or a header');
   }
 
   #wantsBlock(): boolean {
-    if (this.#expecting === 'sparse map') return true;
     return this.#expecting !== 'nothing' && this.#dataBytes === 0 && this.#paddingBytes === 0;
   }
 
@@ -94,8 +96,9 @@ export class TarReader {
 
   *#takeBlock(): Events {
     this.#blockUsed = 0;
-    if (this.#expecting === 'sparse map') {
-      if (!hasMoreSparseExtension(this.#block)) this.#expecting = 'header';
+    if (this.#sparse !== undefined) {
+      this.#sparse.map.add(this.#block);
+      if (!hasMoreSparseExtension(this.#block)) yield this.#takeSparse(this.#sparse);
     } else if (isAllZero(this.#block)) {
       this.#expecting = this.#expecting === 'header' ? 'second zero block' : 'nothing';
     } else if (this.#expecting === 'second zero block') {
@@ -115,11 +118,23 @@ export class TarReader {
       if (header.size === 0) yield* this.#takeMeta();
       return;
     }
-    const entry = this.#overrides.apply(header);
+    if (header.typeFlag !== 'S') {
+      yield this.#takeEntry(this.#overrides.apply(header));
+      return;
+    }
+    this.#sparse = { header, map: new OldSparseMap(this.#block) };
+    if (!hasSparseExtension(this.#block)) yield this.#takeSparse(this.#sparse);
+  }
+
+  #takeSparse({ header, map }: { readonly header: RawHeader; readonly map: OldSparseMap }): TarEvent {
+    this.#sparse = undefined;
+    return this.#takeEntry(this.#overrides.apply(header, map.records()));
+  }
+
+  #takeEntry(entry: TarEntry): TarEvent {
     this.#entry = entry;
-    if (header.typeFlag === 'S' && hasSparseExtension(this.#block)) this.#expecting = 'sparse map';
     this.#expectData(entry.size);
-    yield { kind: 'entry', entry };
+    return { kind: 'entry', entry };
   }
 
   #expectData(size: number): void {

@@ -196,11 +196,6 @@ const RULES: readonly Rule[] = [
   },
   { rule: 'a root that is no directory', layers: [[s('./', 'x')]], gives: /root is a symlink/ },
   { rule: 'a type that nobody knows', layers: [[{ name: 'a', type: 'Z' }]], gives: /has the type Z/ },
-  {
-    rule: 'a sparse file, whose holes are not in the archive',
-    layers: [[{ name: 'a', pax: { 'GNU.sparse.major': '1' }, content: '1' }]],
-    gives: /is a sparse file/,
-  },
   { rule: 'no entries at all', layers: [[]], gives: [] },
 ];
 
