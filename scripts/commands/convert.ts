@@ -97,6 +97,7 @@ async function convert(named: readonly string[], flags: ConvertFlags): Promise<v
     options,
     folder,
     signing,
+    limits: config.convert?.limits,
     signal: interruption(),
     registries: registriesOnce(flags),
     turns: new Map(),
@@ -119,6 +120,7 @@ interface Order {
   readonly options: ConvertWishes;
   readonly folder: string;
   readonly signing: ConvertInto['signing'];
+  readonly limits: ConvertInto['limits'];
   readonly signal: AbortSignal;
   readonly registries: () => Promise<Registries>;
   /** The last conversion into each file. */
@@ -135,7 +137,7 @@ function registriesOnce(flags: ConvertFlags): Order['registries'] {
 }
 
 async function convertOne(image: string, order: Order, display: Display): Promise<ConvertedImage> {
-  const { options, folder, signing, signal } = order;
+  const { options, folder, signing, limits, signal } = order;
   const { compression, level, style } = options;
   const source = await openSource(image, { ...options, scratch: folder, registries: order.registries });
   try {
@@ -145,7 +147,7 @@ async function convertOne(image: string, order: Order, display: Display): Promis
     display.start({ files: 1, bytes: 2 * layers });
     const onBytes = (bytes: number): void => display.advance(bytes);
     const warn = (text: string): void => say(`warning: ${image}: ${text}`);
-    const into = { path, compression, level, signing, signal, onBytes, warn };
+    const into = { path, compression, level, signing, limits, signal, onBytes, warn };
     // Two images of one name take turns, so that a file and its signature are always of the same.
     const before = order.turns.get(path);
     const turn = Promise.resolve(before?.catch(() => undefined)).then(() => convertInto(source, into));

@@ -40,10 +40,13 @@ export interface AciReading {
   readonly hasTrailingData: boolean;
 }
 
-/** No gzip shrinks a thousandfold; what bzip2 and xz can do to zeros goes beyond all images. */
+/**
+ * As many entries as a conversion makes by default. No gzip shrinks a thousandfold; what bzip2 and xz can do to zeros goes
+ * beyond all images.
+ */
 function limitsFor(fileBytes: number): AciLimits {
   const tarBytes = Math.min(2 ** 40, Math.max(2 ** 32, fileBytes * 2000));
-  return { entries: 1_000_000, nameBytes: 2 ** 28, tarBytes };
+  return { entries: 3_000_010, nameBytes: 2 ** 29, tarBytes };
 }
 
 const READ_BYTES = 256 * 1024;

@@ -13,7 +13,17 @@ export const CONFIG_DEFAULTS = {
   data: { dir: 'data' },
   sign: { auto: false, hash: 'sha512' },
   aci: { latest: 'newest', hosts: [], cache: '10GiB' },
-  convert: { auto: [] },
+  convert: {
+    auto: [],
+    limits: {
+      entries: 2_000_000,
+      names: 3_000_000,
+      text: '512MiB',
+      size: '1TiB',
+      ratio: 1100,
+      ratioFrom: '1GiB',
+    },
+  },
   registry: {
     write: 'loopback',
     users: 'users.htpasswd',

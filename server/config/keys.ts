@@ -25,7 +25,7 @@ export const CONFIG_KEYS: ReadonlyMap<string, ConfigKey> = new Map(
 
 /** The names that hold keys instead of a value: `assets`, `keys`, … */
 export const CONFIG_SECTIONS: ReadonlySet<string> = new Set(
-  [...CONFIG_KEYS.keys()].filter((name) => name.includes('.')).map((name) => sectionOf(name)),
+  [...CONFIG_KEYS.keys()].flatMap((name) => [...sectionsAbove(name)]),
 );
 
 /** The known key or section that a mistyped one most likely means: a neighbour in the same section, if it has any. */
@@ -67,6 +67,10 @@ function variableOf(name: string): string {
 
 function sectionOf(name: string): string {
   return name.slice(0, Math.max(0, name.lastIndexOf('.')));
+}
+
+function* sectionsAbove(name: string): Generator<string> {
+  for (let section = sectionOf(name); section !== ''; section = sectionOf(section)) yield section;
 }
 
 function isObject(value: unknown): value is object {

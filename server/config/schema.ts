@@ -26,6 +26,7 @@ const timer = () =>
     return durationMs !== undefined && durationMs <= MAX_TIMER_MS ? durationMs : undefined;
   }, 'a duration such as 30s, 5m or 24h, of at most 24 days');
 const size = () => parsed(parseSize, 'a size such as 16KiB, 64MiB or 5GiB');
+const count = () => z.int({ error: 'a whole number' }).min(1, { error: 'a number of 1 or more' });
 const flag = () => z.boolean({ error: 'true or false' });
 const path = (what: string) => z.string({ error: what }).min(1, { error: what });
 const CACHE_RULE = '{ glob, control }';
@@ -175,7 +176,17 @@ export const CONFIG_SCHEMA = z.strictObject({
     }),
     cache: size(),
   }),
-  convert: z.strictObject({ auto: z.array(repositoryGlob(), { error: 'a list of patterns' }) }),
+  convert: z.strictObject({
+    auto: z.array(repositoryGlob(), { error: 'a list of patterns' }),
+    limits: z.strictObject({
+      entries: count(),
+      names: count(),
+      text: size(),
+      size: size(),
+      ratio: count(),
+      ratioFrom: size(),
+    }),
+  }),
   registry: z.strictObject({
     write: oneOf('loopback', 'users', 'anyone'),
     users: path('an htpasswd file'),
@@ -219,11 +230,11 @@ export const CONFIG_SCHEMA = z.strictObject({
     urlLength: size(),
     headerTime: timer(),
     idleTime: timer(),
-    connections: z.int({ error: 'a whole number' }).min(1, { error: 'a number of 1 or more' }),
+    connections: count(),
     drain: timer(),
     freeSpace: size(),
-    uploads: z.int({ error: 'a whole number' }).min(1, { error: 'a number of 1 or more' }),
-    uploadsPerClient: z.int({ error: 'a whole number' }).min(1, { error: 'a number of 1 or more' }),
+    uploads: count(),
+    uploadsPerClient: count(),
   }),
 });
 

@@ -12,6 +12,8 @@ export interface FolderConfig {
   readonly assets: Pick<Config['assets'], 'dir' | 'symlinks'>;
   readonly keys: Config['keys'];
   readonly sign: Pick<Config['sign'], 'hash' | 'passphraseFile'>;
+  /** Absent: as by default. */
+  readonly convert?: Pick<Config['convert'], 'limits'>;
 }
 
 /**

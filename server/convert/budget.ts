@@ -22,24 +22,25 @@ export class Budget {
    * @throws DepotError `IMAGE_INVALID`
    */
   spendBytes(count: number, layer: { readonly stored: number; readonly expanded: number }): void {
-    const { expandedBytes, ratio, ratioFloorBytes } = this.#limits;
+    const { size, ratio, ratioFrom } = this.#limits;
     this.#expandedBytes += count;
-    if (this.#expandedBytes > expandedBytes) throw beyond(`${expandedBytes} bytes uncompressed`);
-    if (layer.expanded > ratioFloorBytes && layer.expanded > layer.stored * ratio) {
-      throw imageInvalid(`it is more than ${ratio} times as large uncompressed, which no image is`);
+    if (this.#expandedBytes > size) throw beyond(`${size} bytes uncompressed`, 'size');
+    if (layer.expanded > ratioFrom && layer.expanded > layer.stored * ratio) {
+      throw imageInvalid(`it is more than ${ratio} times as large uncompressed (convert.limits.ratio)`);
     }
   }
 
   /** @throws DepotError `IMAGE_INVALID` */
-  spendEntry({ name, linkName, xattrs }: TarEntry): void {
+  spendEntry({ name, linkName, uname, gname, xattrs }: TarEntry): void {
     this.#entries += 1;
-    this.#textBytes += name.length + linkName.length;
+    this.#textBytes += name.length + linkName.length + uname.length + gname.length;
     for (const [key, value] of xattrs) this.#textBytes += key.length + value.length;
-    if (this.#entries > this.#limits.entries) throw beyond(`${this.#limits.entries} entries`);
-    if (this.#textBytes > this.#limits.textBytes) throw beyond(`${this.#limits.textBytes} bytes of names`);
+    const { entries, text } = this.#limits;
+    if (this.#entries > entries) throw beyond(`${entries} entries`, 'entries');
+    if (this.#textBytes > text) throw beyond(`${text} bytes of names`, 'text');
   }
 }
 
-function beyond(limit: string): Error {
-  return imageInvalid(`the layers have more than ${limit}, which no image needs`);
+function beyond(limit: string, key: keyof ConvertLimits): Error {
+  return imageInvalid(`the layers have more than ${limit} (convert.limits.${key})`);
 }

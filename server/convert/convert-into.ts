@@ -110,11 +110,17 @@ function manifestOf(source: ImageSource) {
 
 async function alreadyThere(path: string, signing: ConvertSigning | undefined): Promise<ConvertedImage> {
   const hash = createHash('sha512');
-  const { fileBytes } = await readAci(path, {
-    bytes: (chunk) => {
+  const visitor = {
+    bytes: (chunk: Uint8Array) => {
       hash.update(chunk);
     },
     event: () => undefined,
+  };
+  // Nothing is kept of it, and the conversion that made it had limits of its own.
+  const { fileBytes } = await readAci(path, visitor, {
+    entries: Infinity,
+    nameBytes: Infinity,
+    tarBytes: Infinity,
   });
   const image = { path, status: 'already there', imageId: imageIdOf(hash.digest('hex')), fileBytes } as const;
   if (signing === undefined) return { ...image, signature: undefined };

@@ -24,7 +24,7 @@ export interface ConvertOptions extends Partial<OutputForm> {
   readonly path: string;
   /** With which the file is hashed for its signature; default sha512. */
   readonly hashName?: 'sha256' | 'sha512';
-  readonly limits?: ConvertLimits;
+  readonly limits?: ConvertLimits | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Told of the stored bytes of layers as they are read; all come twice. */
   readonly onBytes?: ((bytes: number) => void) | undefined;

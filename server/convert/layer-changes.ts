@@ -40,7 +40,9 @@ export class LayerChanges {
   readonly #records: RecordTable;
   readonly #limits: ConvertLimits;
   readonly #resolver: PathResolver;
-  readonly #markers: Marker[] = [];
+  /** Paths of the markers, by their numbers in the pool. */
+  readonly #markers = new Column(Uint32Array);
+  #markerCount = 0;
   readonly #paths = new TextPool();
   /** Of each record of this layer its path; 0 for markers. */
   readonly #path = new Column(Uint32Array);
@@ -74,7 +76,8 @@ export class LayerChanges {
     const marker = markerOf(path);
     if (marker !== undefined) {
       this.#records.skip();
-      this.#markers.push(marker);
+      this.#markers.set(this.#markerCount, this.#paths.add(path));
+      this.#markerCount += 1;
       return;
     }
     const kind = kindOf(entry);
@@ -94,16 +97,23 @@ export class LayerChanges {
    *   directory, too many names; `INTERRUPTED`
    */
   async apply(signal: AbortSignal | undefined): Promise<void> {
-    for (const marker of this.#markers) this.#hide(marker);
+    this.#resolver.expect(this.#records.size - this.#firstRecord);
+    for (let index = 0; index < this.#markerCount; index += 1) {
+      if (index % ENTRIES_A_TURN === 0) await this.#turn(signal);
+      const marker = markerOf(this.#paths.get(this.#markers.get(index)));
+      if (marker !== undefined) this.#hide(marker);
+    }
     for (let record = this.#firstRecord; record < this.#records.size; record += 1) {
-      if (record % ENTRIES_A_TURN === 0) {
-        await setImmediate();
-        throwIfAborted(signal);
-      }
+      if (record % ENTRIES_A_TURN === 0) await this.#turn(signal);
       const path = this.#path.get(record - this.#firstRecord);
       if (path !== 0) this.#put(this.#paths.get(path), record);
     }
     for (const record of this.#early) this.#linkLate(record);
+  }
+
+  async #turn(signal: AbortSignal | undefined): Promise<void> {
+    await setImmediate();
+    throwIfAborted(signal);
   }
 
   #hide(marker: Marker): void {
@@ -180,14 +190,12 @@ export class LayerChanges {
 
   /** Links make long paths of short ones, and a path makes many names. */
   #refuseTooMuch(node: Node, path: string): void {
-    const { names, textBytes } = this.#limits;
+    const { names, text } = this.#limits;
     if (this.#tree.lengthOf(node) > PATH_LIMIT_BYTES + 1) {
       throw imageInvalid(`${shown(path)}: where links lead it, it is longer than ${PATH_LIMIT_BYTES} bytes`);
     }
-    if (this.#tree.size > names || this.#tree.pathBytes > textBytes) {
-      throw imageInvalid(
-        `the image has more than ${names} names or ${textBytes} bytes of paths, which no image needs`,
-      );
+    if (this.#tree.size > names || this.#tree.pathBytes > text) {
+      throw imageInvalid(`the image has more than ${names} names or ${text} bytes of paths (convert.limits)`);
     }
   }
 

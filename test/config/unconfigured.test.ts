@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chdir, cwd } from 'node:process';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { DEFAULT_LIMITS } from '../../server/convert/limits.js';
 import { type FlagSetting, loadConfig, loadFolderConfig } from '../../server/index.js';
 
 const before = cwd();
@@ -48,4 +49,10 @@ test.each([
   const flags = [{ name, flag, value }];
   const refused = expect.objectContaining({ code: 'CONFIG_INVALID' });
   await expect(loadFolderConfig({ flags, env: {} })).rejects.toEqual(refused);
+});
+
+test('limits of a conversion are the same where nothing is configured', async () => {
+  const { config } = await loadConfig({ env: {} });
+  expect(config.convert.limits).toEqual(DEFAULT_LIMITS);
+  expect(await loadFolderConfig({ env: {} })).not.toHaveProperty('convert');
 });

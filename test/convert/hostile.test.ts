@@ -98,12 +98,12 @@ test('a layer cut anywhere is refused, and so is one with a byte changed', async
 test('bombs: more bytes, entries, names or text than the limits, or an impossible ratio', async () => {
   const zeros = gzipSync(buildTar([{ name: 'a', content: Buffer.alloc(3_000_000) }]));
   const source = memorySource({ layers: [zeros] });
-  await refused(source, /more than 1000000 bytes/, { ...DEFAULT_LIMITS, expandedBytes: 1_000_000 });
-  await refused(source, /more than 100 times/, { ...DEFAULT_LIMITS, ratio: 100, ratioFloorBytes: 1000 });
+  await refused(source, /more than 1000000 bytes/, { ...DEFAULT_LIMITS, size: 1_000_000 });
+  await refused(source, /more than 100 times/, { ...DEFAULT_LIMITS, ratio: 100, ratioFrom: 1000 });
   const many = memorySource({ layers: [tar('a', 'b/c/d/e', 'f')] });
   await refused(many, /more than 2 entries/, { ...DEFAULT_LIMITS, entries: 2 });
   await refused(many, /more than 4 names/, { ...DEFAULT_LIMITS, names: 4 });
-  await refused(many, /more than 5 bytes of names/, { ...DEFAULT_LIMITS, textBytes: 5 });
+  await refused(many, /more than 5 bytes of names/, { ...DEFAULT_LIMITS, text: 5 });
 });
 
 test('a path that Linux could not name', async () => {

@@ -166,7 +166,7 @@ test('holes count as bytes do: against the limit of all bytes, and against the r
     code: 'IMAGE_INVALID',
     message: expect.stringMatching(/more than 1100 times/),
   });
-  const limits = { ...DEFAULT_LIMITS, expandedBytes: 1_000_000 };
+  const limits = { ...DEFAULT_LIMITS, size: 1_000_000 };
   await expect(convertImage(hole, { path, limits })).rejects.toMatchObject({
     message: expect.stringMatching(/more than 1000000 bytes/),
   });

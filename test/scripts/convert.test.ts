@@ -170,3 +170,12 @@ test('a list of images: a line for each, a total, several at once, exit 3 if som
     'failed',
   ]);
 });
+
+test('the limits are those of the configuration', () => {
+  writeFileSync(join(folder, 'bootdepot.yaml'), 'convert: { limits: { size: 1KiB } }\n');
+  expect(convert('oci:image', '--no-sign')).toMatchObject({
+    status: 1,
+    talk: expect.stringContaining('more than 1024 bytes uncompressed (convert.limits.size)'),
+  });
+  expect(readdirSync(join(folder, 'assets'))).toEqual([]);
+});
