@@ -96,17 +96,24 @@ function byName(one: { readonly name: string }, other: { readonly name: string }
 /** An AC Name for any text: what may not stand in one becomes `-`, code point by code point. */
 function acName(text: string, otherwise: string): string {
   const name = text.toLowerCase().replace(/[^a-z0-9-]/gu, '-');
-  return name.replace(/^-+|-+$/g, '') || otherwise;
+  let [start, end] = [0, name.length];
+  // A pattern for the dashes at its end would look from each dash of a long text.
+  while (name[start] === '-') start += 1;
+  while (end > start && name[end - 1] === '-') end -= 1;
+  return name.slice(start, end) || otherwise;
 }
 
 /** Names of which none is given twice: `-1`, `-2` and so on tell them apart. */
 class UniqueNames {
-  readonly #taken = new Set<string>();
+  /** Of each name that is taken, the number to be tried next. */
+  readonly #taken = new Map<string, number>();
 
   take(name: string): string {
     let free = name;
-    for (let number = 1; this.#taken.has(free); number += 1) free = `${name}-${number}`;
-    this.#taken.add(free);
+    let number = this.#taken.get(name) ?? 1;
+    for (; this.#taken.has(free); number += 1) free = `${name}-${number}`;
+    this.#taken.set(name, number);
+    this.#taken.set(free, this.#taken.get(free) ?? 1);
     return free;
   }
 }

@@ -3,6 +3,7 @@
  * names are numbers in columns and bytes in a pool, so that a million of them fit into little memory.
  */
 import { Column } from './column.js';
+import { NameHash } from './name-hash.js';
 import { TextPool } from './text-pool.js';
 
 /** A place in the tree; 0 is none. */
@@ -18,6 +19,7 @@ const LONGEST = 0xffff;
 /** Names and what they are bound to. Nothing here knows what a record is. */
 export class FileTree {
   readonly #names = new TextPool();
+  readonly #hash = new NameHash();
   readonly #name = new Column(Uint32Array);
   readonly #parent = new Column(Uint32Array);
   readonly #record = new Column(Uint32Array);
@@ -127,11 +129,7 @@ export class FileTree {
   }
 
   #bucketOf(parent: Node, name: string): number {
-    let hash = Math.imul(parent, 0x9e3779b1);
-    for (let index = 0; index < name.length; index += 1) {
-      hash = Math.imul(hash ^ name.charCodeAt(index), 0x01000193);
-    }
-    return (hash ^ (hash >>> 15)) & (this.#buckets.length - 1);
+    return this.#hash.of(parent, name) & (this.#buckets.length - 1);
   }
 
   #intoBucket(node: Node, name: string): void {

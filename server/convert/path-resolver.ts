@@ -7,6 +7,10 @@ import { IMPLIED_DIRECTORY, type RecordTable } from './record-table.js';
 /** Symbolic links that are followed for one path, as Linux does. */
 const MOST_LINKS = 40;
 
+/** Parts of targets that are gone through in a layer for each entry of it, with some for a layer of few. */
+const LINK_STEPS_AN_ENTRY = 64;
+const FEW_ENTRIES = 10_000;
+
 /** A directory on the way; one that is not there yet has no node. */
 interface Step {
   readonly node: Node;
@@ -19,10 +23,17 @@ export class PathResolver {
   readonly #records: RecordTable;
   #knownPath = '';
   #known: Node = ROOT;
+  #linkSteps = 0;
+  #mostLinkSteps = FEW_ENTRIES * LINK_STEPS_AN_ENTRY;
 
   constructor(tree: FileTree, records: RecordTable) {
     this.#tree = tree;
     this.#records = records;
+  }
+
+  /** Says how many entries there are whose paths will be looked up: links may make few bytes a lot of work. */
+  expect(entries: number): void {
+    this.#mostLinkSteps = Math.max(entries, FEW_ENTRIES) * LINK_STEPS_AN_ENTRY;
   }
 
   /** Drops what is remembered; to be called when a name is taken out of the tree. */
@@ -50,7 +61,7 @@ export class PathResolver {
   /**
    * Finds the directory of a path, and makes what is missing of it.
    *
-   * @throws DepotError `IMAGE_INVALID`: something else than a directory is in the way
+   * @throws DepotError `IMAGE_INVALID`: something else than a directory is in the way; links without measure
    */
   makeDirectory(path: string): Node {
     if (path === this.#knownPath) return this.#known;
@@ -85,9 +96,19 @@ export class PathResolver {
       if (kind !== 'symlink' || links > MOST_LINKS) return undefined;
       const target = this.#records.targetOf(this.#tree.recordOf(node));
       if (target.startsWith('/')) steps.length = 0;
-      rest.push(...partsOf(target));
+      const parts = partsOf(target);
+      this.#spendSteps(parts.length);
+      rest.push(...parts);
     }
     return steps;
+  }
+
+  #spendSteps(count: number): void {
+    this.#linkSteps += count;
+    if (this.#linkSteps <= this.#mostLinkSteps) return;
+    throw imageInvalid(
+      `more than ${this.#mostLinkSteps} names on the ways of symbolic links, which no image needs`,
+    );
   }
 
   #childOf(parent: Step | undefined, name: string): Node {

@@ -56,6 +56,9 @@ export const META_LIMIT_BYTES = 1024 * 1024;
 /** What is said of all entries is looked through for each: more of it would make a small archive slow. */
 const GLOBAL_LIMIT_BYTES = 16 * 1024;
 
+/** A name, a target and a PAX header are three; some writers say one twice. Without an end they would be no entries. */
+const HEADERS_AN_ENTRY = 16;
+
 /** Whether a header is not an entry of its own but speaks of others. */
 export function isMetaHeader(header: RawHeader): boolean {
   return META_FLAGS.has(header.typeFlag);
@@ -68,6 +71,7 @@ export class EntryOverrides {
   #local: PaxRecords | undefined;
   #longName: string | undefined;
   #longLink: string | undefined;
+  #headers = 0;
 
   /** Whether something was said of an entry that has not come yet. */
   get isPending(): boolean {
@@ -78,9 +82,16 @@ export class EntryOverrides {
    * Takes a PAX header, global or local, or a GNU long name.
    *
    * @param content - its data, untrusted
-   * @throws DepotError `ARCHIVE_INVALID`: damaged PAX records
+   * @throws DepotError `ARCHIVE_INVALID`: damaged PAX records, too many of such headers
    */
   add(header: RawHeader, content: Buffer): void {
+    if (header.typeFlag !== 'g') this.#headers += 1;
+    if (this.#headers > HEADERS_AN_ENTRY) {
+      throw new DepotError(
+        'ARCHIVE_INVALID',
+        `more than ${HEADERS_AN_ENTRY} headers of the tar speak of one entry`,
+      );
+    }
     if (header.typeFlag === 'x') this.#local = parsePaxRecords(content);
     else if (header.typeFlag === 'g') this.#addGlobal(content);
     else if (header.typeFlag === 'L') this.#longName = upToNul(content);
@@ -122,6 +133,7 @@ export class EntryOverrides {
     this.#local = undefined;
     this.#longName = undefined;
     this.#longLink = undefined;
+    this.#headers = 0;
     return entry;
   }
 
@@ -130,13 +142,20 @@ export class EntryOverrides {
     if (this.#globalBytes > GLOBAL_LIMIT_BYTES) {
       throw new DepotError('ARCHIVE_INVALID', 'the global PAX headers of the tar are larger than 16 KiB');
     }
-    this.#global = new Map([...this.#global, ...parsePaxRecords(content)]);
+    const meant = [...parsePaxRecords(content)].filter(([keyword]) => hasMeaning(keyword));
+    this.#global = new Map([...this.#global, ...meant]);
   }
 
   #records(): PaxRecords {
     if (this.#local === undefined) return this.#global;
     return this.#global.size === 0 ? this.#local : new Map([...this.#global, ...this.#local]);
   }
+}
+
+const MEANT = new Set(['path', 'linkpath', 'size', 'uid', 'gid', 'uname', 'gname', 'mtime']);
+
+function hasMeaning(keyword: string): boolean {
+  return MEANT.has(keyword) || keyword.startsWith(XATTR_PREFIX) || keyword.startsWith(SPARSE_PREFIX);
 }
 
 /** An empty value leaves what the header says. */
