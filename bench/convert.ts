@@ -22,6 +22,8 @@ const SMALL_BYTES = 900;
 /** How a process went. */
 interface Run {
   readonly seconds: number;
+  /** Of all processors together; says more than `seconds` where the machine has other work. */
+  readonly processorSeconds: number;
   readonly rssMb: number;
   /** Bytes of what it wrote. */
   readonly size: number;
@@ -56,15 +58,18 @@ const PEERS: readonly Peer[] = [
 async function measure(dir: string, line: string, out: string): Promise<Run> {
   const memory = join(dir, 'memory');
   const start = performance.now();
-  const { status, stderr } = spawnSync('/usr/bin/time', ['-f', '%M', '-o', memory, 'sh', '-c', line], {
+  const { status, stderr } = spawnSync('/usr/bin/time', ['-f', '%M %U %S', '-o', memory, 'sh', '-c', line], {
     encoding: 'utf8',
   });
   const seconds = (performance.now() - start) / 1000;
   if (status !== 0) throw new Error(`${line} ended with ${status}: ${stderr}`);
-  const rssMb = (Number(await readFile(memory, 'utf8')) * 1024) / 1e6;
+  const [kilobytes = Number.NaN, user = Number.NaN, system = Number.NaN] = (await readFile(memory, 'utf8'))
+    .split(' ')
+    .map(Number);
+  const rssMb = (kilobytes * 1024) / 1e6;
   const { size } = await stat(join(out, 'image.aci'));
   await rm(out, { recursive: true });
-  return { seconds, rssMb, size };
+  return { seconds, processorSeconds: user + system, rssMb, size };
 }
 
 /** Writes an image of one layer for each folder. */
@@ -140,10 +145,14 @@ async function race(dir: string, what: string, folders: readonly string[]): Prom
   const rows = [...runs].map(([name, all]) => [
     name,
     formatSpread(spreadOf(all.map(({ seconds }) => seconds))),
+    digits(spreadOf(all.map((run) => run.processorSeconds)).median),
     digits(spreadOf(all.map(({ rssMb }) => rssMb)).max),
     digits((all[0]?.size ?? Number.NaN) / 1e6),
   ]);
-  printTable(`${what}: min / median / max`, [['', 'seconds', 'peak RSS MB', 'size MB'], ...rows]);
+  printTable(`${what}: min / median / max`, [
+    ['', 'seconds', 'processor s', 'peak RSS MB', 'size MB'],
+    ...rows,
+  ]);
   return runs;
 }
 

@@ -81,17 +81,25 @@ export function hasMoreSparseExtension(block: Buffer): boolean {
 
 /** Whether a block can be a tar header: old archives have no magic, but all have a checksum. */
 export function hasValidChecksum(block: Buffer): boolean {
-  const stored = Number.parseInt(trimmed(block, 148, 8), 8);
-  let unsigned = 8 * 0x20;
-  let highBytes = 0;
-  for (let index = 0; index < BLOCK_BYTES; index += 1) {
-    if (index === 148) index = 156;
-    const byte = block[index] ?? 0;
-    unsigned += byte;
-    highBytes += byte >> 7;
-  }
+  const stored = octal(block, 148, 8);
+  const unsigned = checksumOf(block);
   // Some old writers summed signed bytes.
-  return stored === unsigned || stored === unsigned - 256 * highBytes;
+  return stored === unsigned || stored === unsigned - 256 * highBytesOf(block);
+}
+
+/** The sum of a header's bytes, with spaces in the place of the sum itself. */
+export function checksumOf(block: Buffer): number {
+  let sum = 8 * 0x20;
+  for (let index = 0; index < 148; index += 1) sum += block[index] ?? 0;
+  for (let index = 156; index < BLOCK_BYTES; index += 1) sum += block[index] ?? 0;
+  return sum;
+}
+
+function highBytesOf(block: Buffer): number {
+  let count = 0;
+  for (let index = 0; index < BLOCK_BYTES; index += 1)
+    if (index < 148 || index > 155) count += (block[index] ?? 0) >> 7;
+  return count;
 }
 
 function formatOf(block: Buffer): TarFormat {
@@ -101,6 +109,7 @@ function formatOf(block: Buffer): TarFormat {
 }
 
 function text(block: Buffer, offset: number, length: number): string {
+  if (block[offset] === 0) return '';
   const end = block.indexOf(0, offset);
   return block.toString('latin1', offset, end === -1 || end > offset + length ? offset + length : end);
 }
@@ -113,27 +122,32 @@ function text(block: Buffer, offset: number, length: number): string {
  */
 export function headerNumber(block: Buffer, offset: number, length: number, what: string): number {
   const first = block[offset] ?? 0;
-  const value = first >= 0x80 ? base256(block, offset, length) : octal(trimmed(block, offset, length));
+  const value = first >= 0x80 ? base256(block, offset, length) : octal(block, offset, length);
   if (Number.isSafeInteger(value)) return value;
   throw new DepotError('ARCHIVE_INVALID', `damaged tar header: its ${what} is not a number it can be`);
 }
 
-function octal(digits: string): number {
-  if (digits === '') return 0;
-  return /^[0-7]+$/.test(digits) ? Number.parseInt(digits, 8) : Number.NaN;
+/** A field's digits, spaces and NULs before them and what follows a NUL passed over; NaN for anything else. */
+function octal(block: Buffer, offset: number, length: number): number {
+  const end = offset + length;
+  let index = offset;
+  while (index < end && isBlank(block[index])) index += 1;
+  let value = 0;
+  for (; index < end && !isBlank(block[index]); index += 1) {
+    const digit = (block[index] ?? 0) - 0x30;
+    if (digit < 0 || digit > 7) return Number.NaN;
+    value = value * 8 + digit;
+  }
+  while (index < end && block[index] === 0x20) index += 1;
+  return index === end || block[index] === 0 ? value : Number.NaN;
+}
+
+function isBlank(byte: number | undefined): boolean {
+  return byte === 0x20 || byte === 0;
 }
 
 /** GNU's form for what octal cannot hold: two's complement, the highest bit set as the mark. */
 function base256(block: Buffer, offset: number, length: number): number {
   const bits = BigInt(`0x${block.toString('hex', offset, offset + length)}`);
   return Number(BigInt.asIntN(8 * length - 1, bits));
-}
-
-/** A field without the spaces and NULs around it, up to the first NUL within. */
-function trimmed(block: Buffer, offset: number, length: number): string {
-  const field = block.toString('latin1', offset, offset + length);
-  let start = 0;
-  while (field[start] === ' ' || field[start] === '\0') start += 1;
-  const end = field.indexOf('\0', start);
-  return field.slice(start, end === -1 ? undefined : end).trimEnd();
 }

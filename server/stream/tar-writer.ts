@@ -4,7 +4,7 @@
  */
 import { DepotError } from '../errors.js';
 import { META_LIMIT_BYTES } from './tar-entry.js';
-import { BLOCK_BYTES } from './tar-header.js';
+import { BLOCK_BYTES, checksumOf } from './tar-header.js';
 
 /** What can be written; `typeFlag` of ustar. */
 export const TYPE_FLAGS = {
@@ -172,14 +172,17 @@ function ustarHeader(entry: TarOutput, place: Place | undefined): Buffer {
 }
 
 function writeChecksum(block: Buffer): void {
-  block.fill(0x20, CHECKSUM_OFFSET, CHECKSUM_OFFSET + 8);
-  let sum = 0;
-  for (let index = 0; index < BLOCK_BYTES; index += 1) sum += block[index] ?? 0;
-  block.write(`${sum.toString(8).padStart(6, '0')}\0 `, CHECKSUM_OFFSET, 'latin1');
+  writeOctal(block, CHECKSUM_OFFSET, 7, checksumOf(block));
+  block[CHECKSUM_OFFSET + 6] = 0;
+  block[CHECKSUM_OFFSET + 7] = 0x20;
 }
 
 function writeOctal(block: Buffer, offset: number, length: number, value: number): void {
-  block.write(value.toString(8).padStart(length - 1, '0'), offset, 'latin1');
+  let rest = value;
+  for (let index = offset + length - 2; index >= offset; index -= 1) {
+    block[index] = 0x30 + (rest % 8);
+    rest = Math.floor(rest / 8);
+  }
 }
 
 /** Octal where it fits, else GNU's two's complement: PAX has no records for device numbers and negative ids. */

@@ -9,8 +9,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { parseImageReference } from '../../server/convert/reference.js';
 import { convertImage, type ImageReference, openSource, validateAci } from '../../server/index.js';
-import { describeWith } from '../clients/programs.js';
+import { describeWith, hasProgram } from '../clients/programs.js';
 import { type AciTree, readAciTree, type TreeFile } from '../fixtures/aci-tree.js';
+import { expectUnpacks } from '../fixtures/unpacked-aci.js';
 
 const CASES = 'test/fixtures/aci-cases';
 
@@ -85,8 +86,12 @@ describe.each(good)('$name', (one) => {
     expect(Object.fromEntries(found)).toEqual(Object.fromEntries(expected));
   });
 
-  test('keeps the rules of appc', async () => {
+  test('keeps the rules of appc, is unpacked by GNU tar to the same, and comes out the same again', async () => {
     expect(await validateAci(fileOf(one.name))).toMatchObject({ problems: [], warnings: [] });
+    if (hasProgram('tar')) expectUnpacks(fileOf(one.name), tree.files);
+    const first = readFileSync(fileOf(one.name));
+    await convertCase(one);
+    expect(readFileSync(fileOf(one.name)).equals(first)).toBe(true);
   });
 });
 

@@ -1,16 +1,17 @@
 /** The rules by which layers are laid over each other, one by one (section 4, checks 3 and 5 to 10). */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { convertImage } from '../../server/index.js';
-import { describeWith } from '../clients/programs.js';
+import { convertImage, validateAci } from '../../server/index.js';
+import { describeWith, hasProgram } from '../clients/programs.js';
 import { compress } from '../fixtures/aci.js';
 import { type AciTree, readAciTree, sha256 } from '../fixtures/aci-tree.js';
 import { memorySource } from '../fixtures/memory-image.js';
 import { buildTar, END_OF_TAR, gnuLong, type TarMember, tarMember } from '../fixtures/tar.js';
+import { expectUnpacks } from '../fixtures/unpacked-aci.js';
 
 let folder: string;
 beforeAll(() => {
@@ -18,9 +19,14 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
+/** Converts twice: the bytes must be the same, and keep the rules of appc. */
 async function convertBytes(...layers: Uint8Array[]): Promise<AciTree> {
   const path = join(folder, 'image.aci');
+  const again = join(folder, 'again.aci');
   await convertImage(memorySource({ layers }), { path });
+  await convertImage(memorySource({ layers, pieceBytes: 777 }), { path: again });
+  expect(readFileSync(again).equals(readFileSync(path))).toBe(true);
+  expect(await validateAci(path)).toMatchObject({ problems: [] });
   return readAciTree(path);
 }
 
@@ -206,7 +212,9 @@ test.each(RULES)('$rule', async ({ layers, gives }) => {
       message: expect.stringMatching(gives),
     });
   } else {
-    expect(listing(await convert(...layers))).toEqual(gives);
+    const tree = await convert(...layers);
+    expect(listing(tree)).toEqual(gives);
+    if (hasProgram('tar')) expectUnpacks(join(folder, 'image.aci'), tree.files);
   }
 });
 

@@ -17,10 +17,11 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { DEFAULT_LIMITS } from '../../server/convert/limits.js';
 import { convertImage, validateAci } from '../../server/index.js';
-import { describeWith } from '../clients/programs.js';
+import { describeWith, hasProgram } from '../clients/programs.js';
 import { readAciTree } from '../fixtures/aci-tree.js';
 import { memorySource } from '../fixtures/memory-image.js';
 import { buildTar, END_OF_TAR, type TarMember, tarMember } from '../fixtures/tar.js';
+import { expectUnpacks } from '../fixtures/unpacked-aci.js';
 
 let folder: string;
 beforeAll(() => {
@@ -33,7 +34,9 @@ async function convert(layer: Buffer, pieceBytes?: number): Promise<Record<strin
   const path = join(folder, 'image.aci');
   await convertImage(memorySource({ layers: [layer], ...(pieceBytes && { pieceBytes }) }), { path });
   expect(await validateAci(path)).toMatchObject({ problems: [] });
-  const files = [...readAciTree(path).files].filter(([, { type }]) => type === 'file');
+  const tree = readAciTree(path);
+  if (hasProgram('tar')) expectUnpacks(path, tree.files);
+  const files = [...tree.files].filter(([, { type }]) => type === 'file');
   return Object.fromEntries(files.map(([name, { content = '' }]) => [name, content]));
 }
 
