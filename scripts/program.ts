@@ -7,6 +7,7 @@ import { say } from './run.js';
 /** The commands, each loaded when it is named: signing has no use for the modules of a server. */
 const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ['aci', async () => (await import('./commands/aci.js')).aciCommand()],
+  ['bundle', async () => (await import('./commands/bundle.js')).bundleCommand()],
   ['convert', async () => (await import('./commands/convert.js')).convertCommand()],
   ['gc', async () => (await import('./commands/gc.js')).gcCommand()],
   ['key', async () => (await import('./commands/key.js')).keyCommand()],

@@ -18,12 +18,16 @@ export { type SignRequest, signAssets } from './assets/sign-assets.js';
 export type { SignedFile } from './assets/sign-file.js';
 export type { VerifiedFile } from './assets/verify-file.js';
 export { BoundedMemory } from './bounded-memory.js';
+export type { BundleSink } from './bundle/bundle-file.js';
+export type { BundledRepository, Contents, PlacedFile } from './bundle/contents.js';
+export type { BundleChoice } from './bundle/create-bundle.js';
+export type { LoadedBundle, LoadTarget } from './bundle/load-bundle.js';
 export type { LoadedConfig } from './config/config.js';
 export type { Listener } from './config/listener.js';
 export type { Config } from './config/schema.js';
 export type { ConfigSources, FlagSetting } from './config/sources.js';
 export { type FolderConfig, loadFolderConfig } from './config/unconfigured.js';
-export { parseDuration } from './config/units.js';
+export { parseDuration, parseSize } from './config/units.js';
 export { AciCache } from './convert/aci-cache.js';
 export { Arrivals } from './convert/arrivals.js';
 export type { ConvertedImage, ConvertInto } from './convert/convert-into.js';
@@ -98,10 +102,14 @@ export const collectGarbage = onFirstCall(
 );
 export const convertImage = onFirstCall(async () => (await import('./convert/convert.js')).convertImage);
 export const convertInto = onFirstCall(async () => (await import('./convert/convert-into.js')).convertInto);
+export const createBundle = onFirstCall(async () => (await import('./bundle/create-bundle.js')).createBundle);
 export const createSigningKey = onFirstCall(
   async () => (await import('./openpgp/key-store.js')).createSigningKey,
 );
 export const diffAcis = onFirstCall(async () => (await import('./aci/diff.js')).diffAcis);
+export const findCertificate = onFirstCall(
+  async () => (await import('./bundle/bundle-input.js')).findCertificate,
+);
 export const formatConfig = onFirstCall(async () => (await import('./config/print.js')).formatConfig);
 export const importSigningKey = onFirstCall(
   async () => (await import('./openpgp/key-store.js')).importSigningKey,
@@ -109,13 +117,31 @@ export const importSigningKey = onFirstCall(
 export const inspectAci = onFirstCall(async () => (await import('./aci/inspect.js')).inspectAci);
 export const inspectKeys = onFirstCall(async () => (await import('./openpgp/inspect-keys.js')).inspectKeys);
 export const listAci = onFirstCall(async () => (await import('./aci/list.js')).listAci);
+export const loadBundle = onFirstCall(async () => (await import('./bundle/load-bundle.js')).loadBundle);
 export const loadConfig = onFirstCall(async () => (await import('./config/config.js')).loadConfig);
+export const openBundleSink = onFirstCall(
+  async () => (await import('./bundle/bundle-file.js')).openBundleSink,
+);
 export const openSource = onFirstCall(async () => (await import('./convert/open-source.js')).openSource);
+export const readBundleFiles = eachOnFirstCall(
+  async () => (await import('./bundle/bundle-input.js')).readBundleFiles,
+);
+export const readEarlierBundle = onFirstCall(
+  async () => (await import('./bundle/bundle-input.js')).readEarlierBundle,
+);
 export const readKeyring = onFirstCall(async () => (await import('./openpgp/keyring.js')).readKeyring);
 export const renameAcis = eachOnFirstCall(async () => (await import('./aci/rename-all.js')).renameAcis);
 export const rotateSigningKey = onFirstCall(
   async () => (await import('./openpgp/key-store.js')).rotateSigningKey,
 );
 export const scrubRegistry = onFirstCall(async () => (await import('./registry/scrub/scrub.js')).scrub);
+export const showBundle = onFirstCall(async () => (await import('./bundle/verify-bundle.js')).showBundle);
+export const trustCertificate = onFirstCall(
+  async () => (await import('./openpgp/trusted-keys.js')).trustCertificate,
+);
+export const trustedCertificates = onFirstCall(
+  async () => (await import('./openpgp/trusted-keys.js')).trustedCertificates,
+);
 export const validateAci = onFirstCall(async () => (await import('./aci/validate.js')).validateAci);
 export const verifyAssets = onFirstCall(async () => (await import('./assets/verify-assets.js')).verifyAssets);
+export const verifyBundle = onFirstCall(async () => (await import('./bundle/verify-bundle.js')).verifyBundle);

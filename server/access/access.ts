@@ -2,7 +2,7 @@
 import { DepotError } from '../errors.js';
 import type { RepositoryName } from '../oci/reference.js';
 import { type Credentials, Logins } from './logins.js';
-import { type Action, type Caller, Rights, type RightsSettings } from './rights.js';
+import { type Action, type Caller, Rights, type RightsSettings, type Verdict } from './rights.js';
 import { type Token, Tokens } from './tokens.js';
 import { type OnFault, UsersFile } from './users-file.js';
 
@@ -85,11 +85,22 @@ export class Access {
 
   /** @throws DepotError `LOGIN_REQUIRED`; `ACCESS_DENIED`: no login helps, or not this one */
   require(caller: Caller, action: Action, repository: RepositoryName): void {
-    const verdict = this.#rights.decide(caller, action, repository);
-    if (verdict === 'allowed') return;
-    const doing = `${DOING[action]} this repository`;
-    if (verdict === 'login') throw new DepotError('LOGIN_REQUIRED', `log in to ${doing}`);
-    const who = caller.user === undefined ? 'this client' : `the user ${caller.user}`;
-    throw new DepotError('ACCESS_DENIED', `${who} may not ${doing}: see registry.write and registry.rules`);
+    refuse(caller, this.#rights.decide(caller, action, repository), `${DOING[action]} this repository`);
   }
+
+  /**
+   * Whether a caller may write to what belongs to no repository.
+   *
+   * @throws DepotError as {@link require}
+   */
+  requireWrite(caller: Caller): void {
+    refuse(caller, this.#rights.decideWrite(caller), 'write to this depot');
+  }
+}
+
+function refuse(caller: Caller, verdict: Verdict, doing: string): void {
+  if (verdict === 'allowed') return;
+  if (verdict === 'login') throw new DepotError('LOGIN_REQUIRED', `log in to ${doing}`);
+  const who = caller.user === undefined ? 'this client' : `the user ${caller.user}`;
+  throw new DepotError('ACCESS_DENIED', `${who} may not ${doing}: see registry.write and registry.rules`);
 }

@@ -73,6 +73,11 @@ export class Rights {
     return names === undefined ? this.#generally(caller, action) : byNames(caller, names);
   }
 
+  /** The same for what belongs to no repository. */
+  decideWrite(caller: Caller): Verdict {
+    return this.#generally(caller, 'push');
+  }
+
   #generally({ user, local }: Caller, action: Action): Verdict {
     if (action === 'read' || local || this.#write === 'anyone') return 'allowed';
     if (this.#write === 'loopback') return 'denied';

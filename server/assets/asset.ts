@@ -37,8 +37,11 @@ export async function findAsset(folder: AssetsFolder, requested: RequestedPath):
   return { ...place, kind, name };
 }
 
-/** Keys lie side by side in their folder; a folder in it that happens to hold assets is none of them. */
-async function isOfKeys(path: string, keysDir: string): Promise<boolean> {
+/**
+ * Whether a path is the folder of keys or a file in it. Keys lie side by side; a folder in theirs that happens to hold assets is
+ * none of them.
+ */
+export async function isOfKeys(path: string, keysDir: string): Promise<boolean> {
   const keys = await realpath(keysDir).catch(() => undefined);
   return path === keys || dirname(path) === keys;
 }

@@ -23,6 +23,7 @@ import { aciAnswers } from './aci-answers.js';
 import { aciRouter } from './aci-routes.js';
 import { createApp } from './app.js';
 import { type AssetsOptions, assetAnswers, assetsRouter } from './assets.js';
+import { createBundlesHandler, isBundlesUrl } from './bundles.js';
 import { type Connections, createConnections } from './connections.js';
 import { discoveryHandler } from './discovery.js';
 import { healthRouter } from './health.js';
@@ -112,9 +113,9 @@ export async function createFront(depot: Depot): Promise<Front> {
   });
   const housekeeping = startHousekeeping(registry, config.registry, logger, pullThrough.scrubbing);
   const gate = { access, deletes: config.registry.delete, publicUrl: config.publicUrl, logger };
+  const slots = new UploadSlots(limits.uploads, limits.uploadsPerClient);
   const answerRegistry = createRegistryHandler({
-    ...{ registry, pullThrough, transfers, ...gate },
-    slots: new UploadSlots(limits.uploads, limits.uploadsPerClient),
+    ...{ registry, pullThrough, transfers, slots, ...gate },
     hotManifests: createHotManifests(registry, config.registry.memory),
     hotBlobs: createHotBlobs(registry),
   });
@@ -125,6 +126,16 @@ export async function createFront(depot: Depot): Promise<Front> {
     hot,
     signatureState: signing?.signatureState,
   };
+  const answerBundles = createBundlesHandler({
+    ...gate,
+    slots,
+    target: {
+      registry,
+      assets: served,
+      keysDir: config.keys.dir,
+      lookasideDir: join(config.data.dir, 'lookaside'),
+    },
+  });
   const images = indexImages(config, log);
   const env = depot.env ?? process.env;
   const acis = await openRegistryAcis({ config, registry, pullThrough, logger, env });
@@ -178,6 +189,7 @@ export async function createFront(depot: Depot): Promise<Front> {
     });
     if (refuseRequest(req, res, connection, limits.urlLength)) return;
     if (isRegistryUrl(req.url ?? '')) answerRegistry(req, res);
+    else if (isBundlesUrl(req.url ?? '')) answerBundles(req, res);
     else if (!hot.answer(req, res)) app(req, res);
   };
   const onUnreadable = observeUnreadable(log, metrics, config.log.requests);

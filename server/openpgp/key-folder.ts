@@ -1,5 +1,6 @@
 /**
- * The folder of keys: one secret file, and one file for each published certificate, named by its fingerprint.
+ * The folder of keys: one secret file, one file for each published certificate, named by its fingerprint, and a folder of those
+ * whose bundles are taken.
  * Everything else in it (retired secrets, a README) is of no concern to the depot and is never published.
  */
 import { chmod, link, lstat, readdir, stat } from 'node:fs/promises';
@@ -18,6 +19,7 @@ import { type Certificate, parseCertificates } from './certificate.js';
 /** The file of the current secret. */
 export const SECRET_NAME = 'signing-key.asc';
 const CERTIFICATE_NAME = /^([0-9A-F]{40})\.asc$/;
+const TRUSTED_NAME = 'trusted';
 const RETIRED_NAME = /^retired-[0-9A-F]{40}\.asc$/;
 
 /** Where the secret of the current signing key lies. */
@@ -28,6 +30,11 @@ export function secretPath(dir: string): string {
 /** Where a certificate is published. */
 export function certificatePath(dir: string, fingerprint: string): string {
   return join(dir, `${fingerprint}.asc`);
+}
+
+/** The folder of certificates whose bundles are taken. */
+export function trustedDir(dir: string): string {
+  return join(dir, TRUSTED_NAME);
 }
 
 function retiredPath(dir: string, fingerprint: string): string {
@@ -141,7 +148,9 @@ const OF_A_KEY_FOLDER = /\.(?:asc|gpg|md)$|^\.(?:git|bootdepot-)/;
 
 async function holdsOnlyKeys(dir: string): Promise<boolean> {
   const entries = await readdir(dir, { withFileTypes: true });
-  return entries.every((entry) => entry.isFile() && OF_A_KEY_FOLDER.test(entry.name));
+  return entries.every((entry) =>
+    entry.isFile() ? OF_A_KEY_FOLDER.test(entry.name) : entry.isDirectory() && entry.name === TRUSTED_NAME,
+  );
 }
 
 /** What is wrong with the permissions of the secret: a sentence for each, none where all is well. */

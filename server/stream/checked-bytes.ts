@@ -1,6 +1,6 @@
 /** Bytes that must have a digest and a size: counted and hashed while they pass by. */
 import { createHash } from 'node:crypto';
-import { DepotError } from '../errors.js';
+import { DepotError, type ErrorCode } from '../errors.js';
 import { algorithmOf, type Digest, digestOf } from '../oci/digest.js';
 
 /** What bytes are expected to be; what is not known is not checked. */
@@ -9,16 +9,18 @@ export interface ExpectedBytes {
   readonly size: number | undefined;
   /** How to call them in messages. */
   readonly name: string;
+  /** Of the error when they are others; by default `IMAGE_INVALID`. */
+  readonly code?: ErrorCode;
 }
 
 /**
  * Passes bytes on, and fails at their end if they are not the expected ones; earlier if there are too many.
  *
- * @throws DepotError `IMAGE_INVALID`: another size or digest; the source's own errors
+ * @throws DepotError `code`: another size or digest; the source's own errors
  */
 export async function* checkedBytes(
   source: AsyncIterable<Uint8Array>,
-  { digest, size, name }: ExpectedBytes,
+  { digest, size, name, code = 'IMAGE_INVALID' }: ExpectedBytes,
 ): AsyncGenerator<Uint8Array> {
   const hash = digest === undefined ? undefined : createHash(algorithmOf(digest));
   let count = 0;
@@ -34,6 +36,6 @@ export async function* checkedBytes(
   if (found !== digest) throw wrong(`the digest ${found}, expected ${digest}`);
 
   function wrong(what: string): DepotError {
-    return new DepotError('IMAGE_INVALID', `${name} has ${what}`, { name });
+    return new DepotError(code, `${name} has ${what}`, { name });
   }
 }

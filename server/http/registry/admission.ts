@@ -36,13 +36,9 @@ export async function admit(
   address: RegistryAddress,
   gate: Gate,
 ): Promise<Caller> {
-  const given: Authorization = gate.access.usesLogins
-    ? readAuthorization(req.headers.authorization)
-    : { scheme: 'none' };
+  const given = givenBy(req, gate);
   try {
-    const user = await userOf(given, req, gate);
-    if (user !== undefined) noteFacts(req, { user });
-    const caller: Caller = { user, local: isLocal(req) };
+    const caller = await callerOf(given, req, gate);
     if (address.kind === 'base') askToLogIn(given, caller, gate);
     if ('name' in address) requireRight(req, address, caller, gate);
     return caller;
@@ -52,6 +48,34 @@ export async function admit(
     }
     throw error;
   }
+}
+
+/**
+ * The same for a request that writes to the whole depot: it needs the right that holds where no rule says another.
+ *
+ * @throws DepotError `LOGIN_REQUIRED`, `ACCESS_DENIED`, `TOO_MANY_REQUESTS`
+ */
+export async function admitWriter(req: IncomingMessage, res: ServerResponse, gate: Gate): Promise<Caller> {
+  try {
+    const caller = await callerOf(givenBy(req, gate), req, gate);
+    gate.access.requireWrite(caller);
+    return caller;
+  } catch (error) {
+    if (error instanceof DepotError && error.code === 'LOGIN_REQUIRED') {
+      res.setHeader('WWW-Authenticate', BASIC_CHALLENGE);
+    }
+    throw error;
+  }
+}
+
+function givenBy(req: IncomingMessage, { access }: Gate): Authorization {
+  return access.usesLogins ? readAuthorization(req.headers.authorization) : { scheme: 'none' };
+}
+
+async function callerOf(given: Authorization, req: IncomingMessage, gate: Gate): Promise<Caller> {
+  const user = await userOf(given, req, gate);
+  if (user !== undefined) noteFacts(req, { user });
+  return { user, local: isLocal(req) };
 }
 
 async function userOf(given: Authorization, req: IncomingMessage, gate: Gate): Promise<string | undefined> {

@@ -13,6 +13,24 @@ export function bodyOf(req: IncomingMessage, res: ServerResponse): AsyncIterable
   };
 }
 
+/** A push itself may take as long as it takes. */
+const SILENCE_MS = 60_000;
+
+/** Cuts a client that sends nothing for too long while it is waited for: what is done with what came may take longer. */
+export function watchBody(req: IncomingMessage, res: ServerResponse, silenceMs: number = SILENCE_MS): void {
+  // Of the answer, not the request: that is not told of silence once its body has come, read or not.
+  res.setTimeout(silenceMs, () => {
+    if (isAwaited(req)) req.socket.destroy();
+    else res.setTimeout(silenceMs);
+  });
+  req.once('end', () => res.setTimeout(0));
+}
+
+/** Whether somebody reads, and has read all that came. */
+function isAwaited(req: IncomingMessage): boolean {
+  return !req.complete && req.readableLength === 0 && req.listenerCount('readable') > 0;
+}
+
 /** How many bytes a client says it sends; `undefined` if it does not say. */
 export function promisedBytes(req: IncomingMessage): number | undefined {
   const field = req.headers['content-length'];

@@ -10,6 +10,7 @@ import {
 import type { Transfers } from '../transfers.js';
 import { admit, type Gate } from './admission.js';
 import { answerJson, EVERYWHERE, setHeaders } from './answer.js';
+import { watchBody } from './body.js';
 import { answerFailure } from './failure.js';
 import type { HotBlobs } from './hot-blobs.js';
 import type { HotManifests } from './hot-manifests.js';
@@ -85,24 +86,6 @@ function handlersAt(
   }
 }
 
-/** A push itself may take as long as it takes. */
-const SILENCE_MS = 60_000;
-
-/** Cuts a client that sends nothing for too long while it is waited for: what is done with what came may take longer. */
-function watchBody(req: IncomingMessage, res: ServerResponse, silenceMs: number): void {
-  // Of the answer, not the request: that is not told of silence once its body has come, read or not.
-  res.setTimeout(silenceMs, () => {
-    if (isAwaited(req)) req.socket.destroy();
-    else res.setTimeout(silenceMs);
-  });
-  req.once('end', () => res.setTimeout(0));
-}
-
-/** Whether somebody reads, and has read all that came. */
-function isAwaited(req: IncomingMessage): boolean {
-  return !req.complete && req.readableLength === 0 && req.listenerCount('readable') > 0;
-}
-
 function reads(handle: () => Promise<void>): Handlers {
   return { GET: handle, HEAD: handle };
 }
@@ -122,7 +105,7 @@ async function answer(req: IncomingMessage, res: ServerResponse, face: RegistryF
   // Behind every check of who may read what.
   if (address.kind === 'manifest' && face.hotManifests.answer(req, res, address)) return;
   setHeaders(res, EVERYWHERE);
-  if (req.method !== 'GET' && req.method !== 'HEAD') watchBody(req, res, face.silenceMs ?? SILENCE_MS);
+  if (req.method !== 'GET' && req.method !== 'HEAD') watchBody(req, res, face.silenceMs);
   const handlers = handlersAt(address, req, res, face, caller);
   const handle = handlers[req.method ?? ''];
   if (handle !== undefined) return handle();
