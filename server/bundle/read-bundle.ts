@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { DepotError } from '../errors.js';
 import { type Digest, digestOf } from '../oci/digest.js';
 import type { Certificate } from '../openpgp/certificate.js';
+import { canonicalText } from '../openpgp/detached.js';
 import { parseDetachedSignature, type Verdict, verifyHashed } from '../openpgp/verify.js';
 import { checkedBytes } from '../stream/checked-bytes.js';
 import { isAllZero } from '../stream/tar-header.js';
@@ -105,6 +106,9 @@ async function judge(
       throw new DepotError('BUNDLE_INVALID', `${SIGNATURE_NAME}: ${error.message}`);
     throw error;
   });
+  if (!signatureBytes.equals(Buffer.from(await canonicalText(signature)))) {
+    throw wrong(SIGNATURE_NAME, 'it is not written as bootdepot writes signatures');
+  }
   const hash = createHash(signature.hashName).update(bytes);
   const verdict = await verifyHashed(signature, hash, keyring, now);
   const { issuerFingerprint, issuerKeyId, created } = signature;

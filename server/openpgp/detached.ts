@@ -6,7 +6,7 @@ import { constants, type Hash, privateEncrypt } from 'node:crypto';
 import { DepotError } from '../errors.js';
 import { loadOpenpgp } from './library.js';
 import type { SigningKey } from './signing-key.js';
-import { parseDetachedSignature, verifyHashed } from './verify.js';
+import { type DetachedSignature, parseDetachedSignature, verifyHashed } from './verify.js';
 
 /** The hashes that bootdepot signs with. */
 export type HashName = 'sha256' | 'sha512';
@@ -111,4 +111,12 @@ function uint32(value: number): Buffer {
 export async function armorSignature(packet: Uint8Array): Promise<string> {
   const openpgp = await loadOpenpgp();
   return openpgp.armor(openpgp.enums.armor.signature, packet, undefined, undefined, undefined, true);
+}
+
+/**
+ * The one text that a signature has when bootdepot writes it. An armored block can be written in many ways, and parts of a packet
+ * are not signed: where every byte is to be the expected one, this is compared.
+ */
+export async function canonicalText({ packet }: DetachedSignature): Promise<string> {
+  return armorSignature(signaturePacket(Buffer.from(packet.write())));
 }
