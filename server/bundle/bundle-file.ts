@@ -1,7 +1,7 @@
 /** Where a bundle is written to: a file that becomes visible whole, parts of it, a device or a pipe. */
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { createPendingFile, type PendingFile } from '../disk/atomic-file.js';
+import { createPendingFile, type PendingFile, removeStaleTemporaries } from '../disk/atomic-file.js';
 import { freeBytes } from '../disk/free-space.js';
 import { DepotError, fileError } from '../errors.js';
 
@@ -33,7 +33,11 @@ const MAX_PARTS = 999;
 export async function openBundleSink(path: string, partBytes?: number): Promise<BundleSink> {
   const info = await stat(path).catch(() => undefined);
   if (info?.isDirectory()) throw new DepotError('USAGE', `${path} is a folder, expected a file`);
-  if (info === undefined || info.isFile()) return new FileSink(path, partBytes);
+  if (info === undefined || info.isFile()) {
+    // What a killed process was about to write is as large as a bundle.
+    await removeStaleTemporaries(dirname(path)).catch(() => 0);
+    return new FileSink(path, partBytes);
+  }
   if (partBytes !== undefined) throw new DepotError('USAGE', `--split: ${path} is no file`);
   const handle = await open(path, 'r+').catch((error: unknown) => {
     throw fileError(error, path);

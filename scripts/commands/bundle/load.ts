@@ -1,6 +1,6 @@
 /** `bootdepot bundle load`: takes a bundle in. */
 import { Command } from 'commander';
-import { loadBundle, makeFolder, openRegistry } from '../../../server/index.js';
+import { loadBundle, makeFolder, openRegistry, sweepTemporaries } from '../../../server/index.js';
 import { type BundleFlags, bundleChunks, bundleFolders, bundleKeyring } from '../../bundle-options.js';
 import { interruption } from '../../interruptible.js';
 import { createDisplay, plainDisplay } from '../../progress.js';
@@ -44,6 +44,7 @@ async function load(paths: readonly string[], flags: LoadFlags): Promise<void> {
   const keyring = await bundleKeyring(flags, config);
   const chunks = bundleChunks(paths);
   await makeFolder(config.data.dir);
+  for (const dir of [config.assets.dir, lookasideDir]) await sweepTemporaries(dir);
   const registry = await openRegistry({
     dir: registryDir,
     immutableTags: config.registry.immutableTags,
