@@ -8,7 +8,7 @@ import type { RepositoryName, Tag } from '../oci/reference.js';
 import { writeLink } from '../registry/links.js';
 import { MAX_MANIFEST_BYTES, type StoredManifest } from '../registry/manifests.js';
 import type { Registry } from '../registry/open-registry.js';
-import type { BundledManifest, BundledRepository } from './contents.js';
+import type { BundledManifest, BundledRepository, BundleFile } from './contents.js';
 import { stageFile } from './staged-file.js';
 
 /** A manifest that was taken in, with the tags it has now. */
@@ -44,6 +44,16 @@ export class BlobLoading {
     for (const { repository, tags } of this.#repositories) {
       for (const [tag, digest] of tags) await this.#registry.tags.expect(repository, tag, digest);
     }
+  }
+
+  /**
+   * Whether content is here, as far as its size tells. What is in its place was checked when it came, and is again when it is sent:
+   * a small difference is no reason to read all of a large base.
+   */
+  async holds({ digest, size }: BundleFile): Promise<boolean> {
+    const { content } = this.#registry;
+    await content.lease(digest);
+    return (await content.find(digest))?.stats.size === size;
   }
 
   /** Whether content is here and whole; what is damaged is put aside, and comes again with the bundle. */

@@ -111,7 +111,7 @@ class Loading {
     for (const file of files) {
       const { place, path } = file;
       const isMissing =
-        (place.kind === 'blob' && !(await this.#blobs.has(place.digest))) ||
+        (place.kind === 'blob' && !(await this.#blobs.holds(file))) ||
         (place.kind === 'asset' && !(await this.#assets.has(file, place.parts)));
       if (isMissing) missing.push(path);
     }
