@@ -65,7 +65,11 @@ export async function readEarlierBundle(path: string): Promise<EarlierBundle> {
     const bundle = digestOf('sha256', createHash('sha256').update(bytes).digest('hex'));
     return { bundle, files: [...files, ...(base?.files ?? [])] };
   }
-  const { contents, digest, close } = await openBundle(readBundleFiles([path]), [], new Date());
+  const { contents, digest, close } = await openBundle({
+    chunks: readBundleFiles([path]),
+    keyring: [],
+    now: new Date(),
+  });
   await close();
   return { bundle: digest, files: [...contents.files, ...(contents.base?.files ?? [])] };
 }
@@ -84,7 +88,7 @@ async function isJson(path: string): Promise<boolean> {
  * @throws DepotError `KEY_MISSING`: it is not there; `BUNDLE_INVALID`
  */
 export async function findCertificate(paths: readonly string[], fingerprint: string): Promise<Certificate> {
-  const bundle = await openBundle(readBundleFiles(paths), [], new Date());
+  const bundle = await openBundle({ chunks: readBundleFiles(paths), keyring: [], now: new Date() });
   try {
     for await (const { file, body } of bundle.files()) {
       if (file.place.kind !== 'key' && file.place.kind !== 'list') break;

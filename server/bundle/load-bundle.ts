@@ -9,7 +9,7 @@ import { AssetLoading } from './load-assets.js';
 import { BlobLoading, type LoadedManifest } from './load-blobs.js';
 import { loadCertificate, loadLookaside } from './load-vouchers.js';
 import { signedRoot } from './paths.js';
-import { type BundleEntry, expectTrusted, openBundle } from './read-bundle.js';
+import { type BundleEntry, openTrustedBundle } from './read-bundle.js';
 
 /** Where the content of a bundle goes. */
 export interface LoadTarget {
@@ -57,9 +57,9 @@ export interface LoadedBundle {
  *   difference needs; `ACCESS_DENIED`: a tag is set once; `DISK_FULL`, `INTERRUPTED`, `IO_FAILED`
  */
 export async function loadBundle(request: LoadRequest): Promise<LoadedBundle> {
-  const bundle = await openBundle(request.chunks, request.keyring, request.now);
+  const bundle = await openTrustedBundle(request);
   try {
-    const signer = expectTrusted(bundle);
+    const { signer } = bundle;
     const loading = new Loading(request, chooseContents(bundle.contents, request.only));
     return { signer, ...(await loading.all(bundle.contents, bundle.files())) };
   } finally {

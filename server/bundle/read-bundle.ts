@@ -47,25 +47,63 @@ export interface BundleEntry {
   readonly body: AsyncIterable<Uint8Array>;
 }
 
+/** How a bundle is opened. */
+export interface OpenOptions {
+  readonly chunks: AsyncIterable<Uint8Array>;
+  /** Whose bundles are trusted. */
+  readonly keyring: readonly Certificate[];
+  readonly now: Date;
+}
+
 /**
- * Reads the beginning of a bundle: what it says it holds, and what its signature is worth. Nothing is refused for its signature:
- * see {@link expectTrusted}.
+ * Reads the beginning of a bundle of somebody who is trusted. What is not signed by him is not even looked into.
  *
- * @throws DepotError `BUNDLE_INVALID`; `SIGNATURE_INVALID`: nothing that could be a signature
+ * @throws DepotError `BUNDLE_INVALID`: with the file, or the signature is not over this bundle.json; `BUNDLE_UNTRUSTED`: the key is not
+ *   known, or not valid any more
  */
-export async function openBundle(
-  chunks: AsyncIterable<Uint8Array>,
-  keyring: readonly Certificate[],
-  now: Date,
-): Promise<OpenBundle> {
-  const source = new ByteSource(chunks);
+export async function openTrustedBundle(
+  options: OpenOptions,
+): Promise<OpenBundle & { readonly signer: string }> {
+  return opening(options, (head) => {
+    const signer = expectTrusted(head.signature);
+    return { ...open(head), signer };
+  });
+}
+
+/**
+ * Reads the beginning of a bundle, whoever made it: what it says it holds, and what its signature is worth.
+ *
+ * @throws DepotError `BUNDLE_INVALID`
+ */
+export async function openBundle(options: OpenOptions): Promise<OpenBundle> {
+  return opening(options, open);
+}
+
+/** Lets go of the stream when nothing comes of it. */
+async function opening<T>(options: OpenOptions, use: (head: Head) => T): Promise<T> {
+  const source = new ByteSource(options.chunks);
+  try {
+    return use(await readHead(source, options));
+  } catch (error) {
+    await source.close();
+    throw error;
+  }
+}
+
+/** The first two files. */
+interface Head {
+  readonly source: ByteSource;
+  readonly bytes: Buffer;
+  readonly signature: BundleSignature;
+}
+
+async function readHead(source: ByteSource, { keyring, now }: OpenOptions): Promise<Head> {
   const bytes = await readFirst(source, CONTENTS_NAME, MAX_CONTENTS_BYTES);
-  const signature = await judge(
-    bytes,
-    await readFirst(source, SIGNATURE_NAME, MAX_SIGNATURE_BYTES),
-    keyring,
-    now,
-  );
+  const signatureBytes = await readFirst(source, SIGNATURE_NAME, MAX_SIGNATURE_BYTES);
+  return { source, bytes, signature: await judge(bytes, signatureBytes, keyring, now) };
+}
+
+function open({ source, bytes, signature }: Head): OpenBundle {
   const contents = parseContents(bytes);
   return {
     contents,
@@ -76,15 +114,8 @@ export async function openBundle(
   };
 }
 
-/**
- * Makes sure that a bundle is one of somebody who is trusted.
- *
- * @returns the fingerprint of the certificate
- * @throws DepotError `BUNDLE_INVALID`: the signature is not over this bundle.json; `BUNDLE_UNTRUSTED`: the key is not known, or
- *   not valid any more
- */
-export function expectTrusted({ signature }: OpenBundle): string {
-  const { state, reason, issuer, certificate } = signature;
+/** @returns the fingerprint of the certificate */
+function expectTrusted({ state, reason, issuer, certificate }: BundleSignature): string {
   if (state === 'good' && certificate !== undefined) return certificate.fingerprint;
   if (state === 'bad') throw new DepotError('BUNDLE_INVALID', `the signature of bundle.json ${reason}`);
   const advice =

@@ -1,16 +1,11 @@
 /** Reading a bundle to see what it is worth: all of it, or only what it says it holds. */
 import { DepotError } from '../errors.js';
 import type { Digest } from '../oci/digest.js';
-import type { Certificate } from '../openpgp/certificate.js';
 import type { Contents, PlacedFile } from './contents.js';
-import { type BundleSignature, expectTrusted, openBundle } from './read-bundle.js';
+import { type BundleSignature, type OpenOptions, openBundle, openTrustedBundle } from './read-bundle.js';
 
 /** What is to be read. */
-export interface VerifyRequest {
-  readonly chunks: AsyncIterable<Uint8Array>;
-  /** Whose bundles are trusted. */
-  readonly keyring: readonly Certificate[];
-  readonly now: Date;
+export interface VerifyRequest extends OpenOptions {
   readonly signal?: AbortSignal | undefined;
   /** Told how many bytes the files have, and then of each piece of them. */
   readonly onTotal?: ((bytes: number) => void) | undefined;
@@ -31,10 +26,9 @@ export interface ShownBundle {
  * @throws DepotError `BUNDLE_UNTRUSTED`; `BUNDLE_INVALID`: with the file whose bytes are wrong; `INTERRUPTED`
  */
 export async function verifyBundle(request: VerifyRequest): Promise<ShownBundle> {
-  const { chunks, keyring, now, signal, onTotal, onBytes } = request;
-  const bundle = await openBundle(chunks, keyring, now);
+  const { signal, onTotal, onBytes } = request;
+  const bundle = await openTrustedBundle(request);
   try {
-    expectTrusted(bundle);
     const { digest, signature, contents } = bundle;
     onTotal?.(contents.files.reduce((sum, { size }) => sum + size, 0));
     for await (const { body } of bundle.files()) {
@@ -54,12 +48,8 @@ export async function verifyBundle(request: VerifyRequest): Promise<ShownBundle>
  *
  * @throws DepotError `BUNDLE_INVALID`
  */
-export async function showBundle({
-  chunks,
-  keyring,
-  now,
-}: Pick<VerifyRequest, 'chunks' | 'keyring' | 'now'>): Promise<ShownBundle> {
-  const bundle = await openBundle(chunks, keyring, now);
+export async function showBundle(options: OpenOptions): Promise<ShownBundle> {
+  const bundle = await openBundle(options);
   await bundle.close();
   const { digest, signature, contents } = bundle;
   return { digest, signature, contents };
