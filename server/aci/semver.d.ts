@@ -13,6 +13,10 @@ declare module 'semver' {
     parse(text: string, options: { readonly loose: boolean }): semver.SemVer | null;
     /** Compares by precedence, then by build metadata. @returns -1, 0 or 1 */
     compareBuild(one: semver.SemVer, other: semver.SemVer, options: { readonly loose: boolean }): -1 | 0 | 1;
+    /** @returns `null` for what is no range */
+    validRange(text: string, options: { readonly loose: boolean }): string | null;
+    /** Whether a version lies in a range; pre-releases only where the range names one of the same version. */
+    satisfies(version: semver.SemVer, range: string, options: { readonly loose: boolean }): boolean;
   };
   export = semver;
 }

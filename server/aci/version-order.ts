@@ -12,12 +12,13 @@ const LOOSE = { loose: true };
  * @returns below 0 if `one` is the older, above 0 if it is the newer, 0 where versions do not tell
  */
 export function compareVersions(one: string, other: string): number {
-  const [a, b] = [parse(one), parse(other)];
+  const [a, b] = [versionOf(one), versionOf(other)];
   const byRank = rankOf(a) - rankOf(b);
   return byRank !== 0 || a === null || b === null ? byRank : semver.compareBuild(a, b, LOOSE);
 }
 
-function parse(version: string): SemVer | null {
+/** Reads a label as {@link compareVersions} does; `null` for what is no version. */
+export function versionOf(version: string): SemVer | null {
   const text = version
     .replace('_', '+')
     .replace(/^v?(\d+)(\.\d+)?(?=$|[-+])/, (_whole, major, minor = '.0') => {
