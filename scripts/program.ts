@@ -11,6 +11,7 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ['convert', async () => (await import('./commands/convert.js')).convertCommand()],
   ['gc', async () => (await import('./commands/gc.js')).gcCommand()],
   ['key', async () => (await import('./commands/key.js')).keyCommand()],
+  ['mirror', async () => (await import('./commands/mirror.js')).mirrorCommand()],
   ['scrub', async () => (await import('./commands/scrub.js')).scrubCommand()],
   ['serve', async () => (await loadLean(() => import('./commands/serve.js'))).serveCommand()],
   ['sign', async () => (await import('./commands/sign.js')).signCommand()],

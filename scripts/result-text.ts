@@ -13,11 +13,15 @@ export function resultLine(word: string, path: string, reason: string): string {
   return `${word.padEnd(COLUMN)} ${printable(told)}`;
 }
 
-/** The total: `3 files: 2 good, 1 stale`. */
-export function totalLine(counts: Readonly<Record<string, number>>): string {
+/**
+ * The total: `3 files: 2 good, 1 stale`.
+ *
+ * @param thing - what is counted, if not files
+ */
+export function totalLine(counts: Readonly<Record<string, number>>, thing = 'file'): string {
   const parts = Object.entries(counts).map(([word, count]) => `${count} ${word}`);
   const files = Object.values(counts).reduce((sum, count) => sum + count, 0);
-  return `${files} ${files === 1 ? 'file' : 'files'}: ${parts.join(', ')}`;
+  return `${files} ${files === 1 ? thing : `${thing}s`}: ${parts.join(', ')}`;
 }
 
 /** How often each word came. */

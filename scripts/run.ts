@@ -2,6 +2,8 @@
 import { types } from 'node:util';
 import { DepotError, fileError, outcomeOf, systemCode } from '../server/index.js';
 
+const LONGEST_INTERVAL_MS = 2 ** 31 - 1;
+
 /**
  * Runs the body of a command and sets the exit status: 0 done, or what the error's code says.
  *
@@ -9,11 +11,15 @@ import { DepotError, fileError, outcomeOf, systemCode } from '../server/index.js
  */
 export async function run(work: () => Promise<void>): Promise<void> {
   process.stdout.on('error', endWithoutReader);
+  // Work that waits for nothing but its own pause, before it asks a server again, must not end with the process.
+  const hold = setInterval(() => undefined, LONGEST_INTERVAL_MS);
   try {
     await work();
   } catch (error) {
     say(`bootdepot: ${describe(error)}`);
     process.exitCode = outcomeOf(error).exit;
+  } finally {
+    clearInterval(hold);
   }
 }
 

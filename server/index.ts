@@ -48,6 +48,8 @@ export { type OpenFile, openRegularFile, parsePath, type RequestedPath } from '.
 export { DepotError, fileError, outcomeOf, systemCode } from './errors.js';
 export { createLog, type Log, type Logger } from './log.js';
 export { createMetrics, type Metrics } from './metrics.js';
+export type { MirroredImage, MirrorReport, MirrorWatch } from './mirror/mirror.js';
+export type { ListText, MirrorJob } from './mirror/run-mirror.js';
 export { type Digest, isAlgorithm, isDigest, parseDigest } from './oci/digest.js';
 export type { Manifest } from './oci/manifest.js';
 export { bareType, isIndexType, isManifestType, type ManifestType, OCI_INDEX } from './oci/media-type.js';
@@ -122,6 +124,7 @@ export const loadConfig = onFirstCall(async () => (await import('./config/config
 export const openBundleSink = onFirstCall(
   async () => (await import('./bundle/bundle-file.js')).openBundleSink,
 );
+export const listSets = onFirstCall(async () => (await import('./mirror/sets.js')).listSets);
 export const openSource = onFirstCall(async () => (await import('./convert/open-source.js')).openSource);
 export const readBundleFiles = eachOnFirstCall(
   async () => (await import('./bundle/bundle-input.js')).readBundleFiles,
@@ -134,6 +137,7 @@ export const renameAcis = eachOnFirstCall(async () => (await import('./aci/renam
 export const rotateSigningKey = onFirstCall(
   async () => (await import('./openpgp/key-store.js')).rotateSigningKey,
 );
+export const runMirror = onFirstCall(async () => (await import('./mirror/run-mirror.js')).runMirror);
 export const scrubRegistry = onFirstCall(async () => (await import('./registry/scrub/scrub.js')).scrub);
 export const showBundle = onFirstCall(async () => (await import('./bundle/verify-bundle.js')).showBundle);
 export const trustCertificate = onFirstCall(

@@ -2,10 +2,8 @@
 import type { Config } from '../config/schema.js';
 import { DepotError } from '../errors.js';
 import type { Registry } from '../registry/open-registry.js';
-import { createDial } from '../registry/upstream/dial.js';
-import { dockerLogin } from '../registry/upstream/docker-config.js';
+import { NamedSources } from '../registry/upstream/named-sources.js';
 import { HUB } from '../registry/upstream/names.js';
-import { Source } from '../registry/upstream/source.js';
 import { TIMING, type Timing } from '../registry/upstream/timing.js';
 import { findOwn } from './own-repository.js';
 import type { Platform } from './platform.js';
@@ -13,8 +11,6 @@ import { HUB_REGISTRY, type ParsedReference, parseImageReference } from './refer
 import { openRegistryImage } from './registry-image.js';
 import { remoteRepository } from './remote-repository.js';
 import type { ImageReference, ImageSource } from './source.js';
-
-const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?$/;
 
 /** The registries that images are looked for in. */
 export interface Registries {
@@ -77,7 +73,8 @@ export async function openRemote(
 ): Promise<ImageSource> {
   const asked = parseImageReference(text);
   const timing = { ...TIMING, ...registries.timing };
-  const source = await sourceOf(asked, registries, timing);
+  const sources = new NamedSources({ ...registries, insecure: () => registries.insecure, timing });
+  const source = await sources.of(upstreamOf(asked), asked.repository);
   const place = { source, repository: asked.repository, timing, scratch: choice.scratch };
   const repository = remoteRepository(place);
   try {
@@ -96,39 +93,4 @@ export async function openRemote(
 /** Docker's hub has one name for people and another for its registry. */
 function upstreamOf({ host }: ParsedReference): string {
   return host === HUB_REGISTRY ? HUB : host;
-}
-
-async function sourceOf(asked: ParsedReference, registries: Registries, timing: Timing): Promise<Source> {
-  const { config, env, insecure } = registries;
-  const name = upstreamOf(asked);
-  const configured = config.upstreams[name];
-  const url =
-    configured?.url ?? (name === HUB ? undefined : await addressOf(name, { insecure, env, timing }));
-  const isKnown = configured?.username !== undefined || configured?.tokenFile !== undefined;
-  // Another address than the name says is not shown what was put down for the name.
-  const login =
-    isKnown || configured?.url !== undefined ? undefined : await dockerLogin(name, asked.repository, env);
-  return new Source(name, { mirrors: [], ...configured, url, ...login }, { env, timing });
-}
-
-interface Asking {
-  readonly insecure: boolean;
-  readonly env: Readonly<NodeJS.ProcessEnv>;
-  readonly timing: Timing;
-}
-
-/** https, where it is spoken or nothing else may be. */
-async function addressOf(host: string, { insecure, env, timing }: Asking): Promise<string> {
-  const secure = `https://${host}`;
-  if (!insecure && !LOOPBACK.test(host)) return secure;
-  const signal = AbortSignal.timeout(timing.headers);
-  const dial = createDial({ upstream: host, env, timing });
-  try {
-    (await dial.ask(new URL(`${secure}/v2/`), { method: 'GET', headers: {}, signal })).drop();
-    return secure;
-  } catch {
-    return `http://${host}`;
-  } finally {
-    await dial.close();
-  }
 }

@@ -163,8 +163,12 @@ export async function removeStaleTemporaries(folder: string, now: number = Date.
   return removed;
 }
 
-/** In a container each start may have the same number. */
-function isAlive(pid: number, writtenAt: number): boolean {
+/**
+ * Whether the process that wrote something still runs. In a container each start may have the same number.
+ *
+ * @param writtenAt - milliseconds since 1970
+ */
+export function isAlive(pid: number, writtenAt: number): boolean {
   if (pid === process.pid) return writtenAt >= performance.timeOrigin;
   try {
     process.kill(pid, 0);

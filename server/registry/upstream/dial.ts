@@ -9,9 +9,11 @@ import type { Timing } from './timing.js';
 
 /** What is asked. */
 export interface DialRequest {
-  readonly method: 'GET' | 'HEAD';
+  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE';
   /** By name in lower case. */
   readonly headers: Readonly<Record<string, string>>;
+  /** What is sent; made anew each time it is sent. */
+  readonly body?: (() => Uint8Array | Readable) | undefined;
   /** Ends the request, and the answer's body with it. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -55,7 +57,7 @@ const SHORT_BYTES = 64 * 1024;
 export function createDial(options: DialOptions): Dial {
   let opened: Promise<Dispatcher> | undefined;
   return {
-    async ask(url, { method, headers, signal }) {
+    async ask(url, { method, headers, body: sent, signal }) {
       opened ??= open(options);
       // A file of certificates that could not be read may be there the next time.
       opened.catch(() => {
@@ -71,6 +73,7 @@ export function createDial(options: DialOptions): Dial {
         path: `${url.pathname}${url.search}`,
         method,
         headers: { 'user-agent': 'bootdepot', 'accept-encoding': 'identity', ...headers },
+        body: sent?.() ?? null,
         signal: signal ?? null,
         headersTimeout: options.timing.headers,
         bodyTimeout: options.timing.silence,

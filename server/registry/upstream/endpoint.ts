@@ -3,19 +3,23 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { DepotError } from '../../errors.js';
 import { Authorizer, type Credentials } from './authorizer.js';
 import { Breaker } from './breaker.js';
-import type { Dial, Reply } from './dial.js';
+import type { Dial, DialRequest, Reply } from './dial.js';
 import { connectionFailure, upstreamFailed } from './failures.js';
+import { readBody } from './read-body.js';
 import { askFollowing, type FollowedReply } from './redirects.js';
 import { retryAfterMs } from './retry-after.js';
 import type { Timing } from './timing.js';
 
 /** What is asked of a registry. */
-export interface Question {
-  readonly method: 'GET' | 'HEAD';
+export interface Question extends Pick<DialRequest, 'method' | 'body'> {
   /** Repository, as the upstream knows it. */
   readonly name: string;
   /** Behind the name: `manifests/latest`, `blobs/sha256:…`. */
   readonly what: string;
+  /** In place of the address that name and `what` make: where the registry said that it goes on. */
+  readonly url?: URL | undefined;
+  /** What is to be done, in the words of Docker's tokens; `pull` where nobody says. */
+  readonly actions?: 'pull' | 'pull,push' | 'delete' | undefined;
   readonly headers?: Readonly<Record<string, string>>;
   /** Whether the bytes are checked against a digest. */
   readonly verified: boolean;
@@ -68,7 +72,7 @@ export class Endpoint {
   /**
    * Asks.
    *
-   * @returns an answer of status 200 or 206; `undefined`: the registry has not what was asked for
+   * @returns an answer of a status from 200 to 299; `undefined`: the registry has not what was asked for
    * @throws DepotError `UPSTREAM_FAILED`, `UPSTREAM_TIMEOUT`
    */
   async ask(question: Question): Promise<Reply | undefined> {
@@ -97,7 +101,7 @@ export class Endpoint {
 
   async #try(question: Question, tries: number): Promise<Outcome> {
     try {
-      return this.#judge(await this.#send(question), tries, question);
+      return await this.#judge(await this.#send(question), tries, question);
     } catch (thrown) {
       const { error, ill, again } = connectionFailure(this.#options.upstream, thrown);
       return { kind: 'failed', error, ill, againInMs: again ? this.#backoff(tries) : undefined };
@@ -108,25 +112,27 @@ export class Endpoint {
     const { upstream, dial, url } = this.#options;
     const { root, prefix } = apiOf(url);
     const name = `${prefix}${question.name}`;
-    const target = new URL(`${root}/${name}/${question.what}`, url);
-    const scope = `repository:${name}:pull`;
+    const target = question.url ?? new URL(`${root}/${name}/${question.what}`, url);
+    const scope = `repository:${name}:${question.actions ?? 'pull'}`;
+    const isOurs = target.origin === url.origin;
     const send = (authorization: string | undefined) =>
       askFollowing(dial, target, {
         ...question,
         upstream,
-        headers: { ...question.headers, ...(authorization !== undefined && { authorization }) },
+        headers: { ...question.headers, ...(authorization !== undefined && isOurs && { authorization }) },
       });
     const first = await send(this.#authorizer.known(scope));
-    if (first.reply.status !== 401 || first.url.origin !== target.origin) return first;
+    if (first.reply.status !== 401 || !isOurs || first.url.origin !== target.origin) return first;
     first.reply.drop();
     const authorization = await this.#authorizer.answer(first.reply, target, scope, question.signal);
     return authorization === undefined ? first : send(authorization);
   }
 
-  #judge({ reply }: FollowedReply, tries: number, { absentAt }: Question): Outcome {
+  async #judge({ reply }: FollowedReply, tries: number, { method, absentAt }: Question): Promise<Outcome> {
     const { upstream, timing } = this.#options;
     const { status, headers } = reply;
-    if (status === 200 || status === 206) return { kind: 'answer', reply };
+    if (status >= 200 && status <= 299) return { kind: 'answer', reply };
+    const code = status === 400 || status === 403 ? await toldCode(reply, method) : '';
     reply.drop();
     if (status === 404 || absentAt?.includes(status)) return { kind: 'missing' };
     if (status === 429) {
@@ -141,7 +147,9 @@ export class Endpoint {
       return { kind: 'failed', error, ill: true, againInMs: this.#backoff(tries) };
     }
     const refused = status === 401 || status === 403;
-    const reason = refused ? `refuses us (${status}): see its credentials` : `answers ${status}`;
+    const reason = refused
+      ? `refuses us (${status}${code}): see its credentials`
+      : `answers ${status}${code}`;
     return { kind: 'failed', error: upstreamFailed(upstream, reason), ill: false };
   }
 
@@ -149,6 +157,16 @@ export class Endpoint {
   #backoff(tries: number): number {
     return this.#options.timing.backoff * 2 ** (tries - 1) * (0.5 + Math.random());
   }
+}
+
+const MAX_ERROR_BYTES = 8 * 1024;
+
+/** Why something that was sent was not taken, as a registry says it: `, MANIFEST_BLOB_UNKNOWN`; empty if it does not. */
+async function toldCode({ body }: Reply, method: Question['method']): Promise<string> {
+  if (method === 'GET' || method === 'HEAD') return '';
+  const bytes = await readBody(body, MAX_ERROR_BYTES).catch(() => undefined);
+  const [, code] = /"code"\s*:\s*"([A-Z_]{1,40})"/.exec(bytes?.toString('latin1') ?? '') ?? [];
+  return code === undefined ? '' : `, ${code}`;
 }
 
 /** Where the interface begins, and what stands before every repository's name there. */

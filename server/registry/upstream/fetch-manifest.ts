@@ -26,6 +26,8 @@ export interface Haste {
   readonly tries: number;
   /** For all of it, in milliseconds. */
   readonly withinMs: number;
+  /** Ends it before that. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -82,8 +84,9 @@ function ask(
   source: Source,
   repository: RepositoryName,
   reference: Reference,
-  { tries, withinMs }: Haste,
+  { tries, withinMs, signal }: Haste,
 ): Promise<Answer | undefined> {
+  const timeout = AbortSignal.timeout(withinMs);
   return source.ask({
     method,
     name: remoteName(source.name, repository),
@@ -91,7 +94,7 @@ function ask(
     headers: { accept: MANIFEST_TYPES.join(', ') },
     verified: reference.digest !== undefined,
     tries,
-    signal: AbortSignal.timeout(withinMs),
+    signal: signal === undefined ? timeout : AbortSignal.any([timeout, signal]),
   });
 }
 

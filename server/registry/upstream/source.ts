@@ -34,6 +34,8 @@ export class Source {
   readonly name: string;
   /** The first part of the names of its repositories here. */
   readonly folder: string;
+  /** Where the registry itself is. */
+  readonly address: URL;
   readonly #endpoints: readonly Endpoint[];
   readonly #dial: Dial;
 
@@ -42,6 +44,7 @@ export class Source {
     this.folder = folderName(name);
     const dial = createDial({ upstream: name, caFile: config.caFile, env, timing });
     const own = new URL(config.url ?? (name === HUB ? HUB_URL : `https://${name}`));
+    this.address = own;
     const endpointAt = (url: URL): Endpoint => {
       // A mirror is somebody else's machine: it is not shown what is meant for the upstream.
       const credentials = url.origin === own.origin ? config : {};
