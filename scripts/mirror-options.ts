@@ -16,6 +16,7 @@ export interface MirrorFlags {
   readonly listFormat?: string;
   readonly set: readonly string[];
   readonly sets?: true;
+  readonly files: readonly string[];
   readonly to?: string;
   readonly platform: string;
   readonly rename: readonly string[];
@@ -29,6 +30,7 @@ export interface MirrorFlags {
   readonly failed?: string;
   readonly watch?: string;
   readonly data?: string;
+  readonly assets?: string;
   readonly config?: string;
   readonly json?: true;
 }

@@ -48,6 +48,7 @@ export { type OpenFile, openRegularFile, parsePath, type RequestedPath } from '.
 export { DepotError, fileError, outcomeOf, systemCode } from './errors.js';
 export { createLog, type Log, type Logger } from './log.js';
 export { createMetrics, type Metrics } from './metrics.js';
+export type { MirroredFile } from './mirror/boot-files.js';
 export type { MirroredImage, MirrorReport, MirrorWatch } from './mirror/mirror.js';
 export type { ListText, MirrorJob } from './mirror/run-mirror.js';
 export { type Digest, isAlgorithm, isDigest, parseDigest } from './oci/digest.js';
@@ -125,6 +126,7 @@ export const openBundleSink = onFirstCall(
   async () => (await import('./bundle/bundle-file.js')).openBundleSink,
 );
 export const listSets = onFirstCall(async () => (await import('./mirror/sets.js')).listSets);
+export const mirrorFiles = onFirstCall(async () => (await import('./mirror/boot-files.js')).mirrorFiles);
 export const openSource = onFirstCall(async () => (await import('./convert/open-source.js')).openSource);
 export const readBundleFiles = eachOnFirstCall(
   async () => (await import('./bundle/bundle-input.js')).readBundleFiles,

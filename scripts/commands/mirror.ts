@@ -7,8 +7,10 @@ import {
   DepotError,
   listSets,
   loadConfig,
+  type MirroredFile,
   type MirroredImage,
   type MirrorReport,
+  mirrorFiles,
   runMirror,
   writeFileAtomically,
 } from '../../server/index.js';
@@ -68,6 +70,7 @@ export function mirrorCommand(): Command {
     .option('--failed <file>', 'write what failed as a list that --from reads')
     .option('--watch <time>', 'do it again and again, such as every 6h')
     .option('--data <dir>', 'the folder above the registry')
+    .option('--assets <dir>', 'the assets folder, for --files')
     .option('--config <file>', 'configuration to read instead of bootdepot.yaml')
     .option('--json', 'print one JSON document')
     .addHelpText('after', HELP)
@@ -79,10 +82,15 @@ async function mirror(images: readonly string[], flags: MirrorFlags): Promise<vo
   const wishes = parseMirrorFlags(flags);
   const { config } = await loadConfig({
     file: flags.config,
-    flags: [{ name: 'data.dir', flag: '--data', value: flags.data }],
+    flags: [
+      { name: 'data.dir', flag: '--data', value: flags.data },
+      { name: 'assets.dir', flag: '--assets', value: flags.assets },
+    ],
   });
   const signal = interruption();
-  const once = () => mirrorOnce(images, flags, { ...wishes, config, signal });
+  const ofFiles = isOfFiles(images, flags);
+  const once = () =>
+    ofFiles ? filesOnce(flags, config, signal) : imagesOnce(images, flags, { ...wishes, config, signal });
   if (wishes.every === undefined) return once();
   while (!signal.aborted) {
     await once().catch((error: unknown) => {
@@ -93,9 +101,37 @@ async function mirror(images: readonly string[], flags: MirrorFlags): Promise<vo
   }
 }
 
+/** @throws DepotError `USAGE`: images and files at once */
+function isOfFiles(images: readonly string[], { files, from, set }: MirrorFlags): boolean {
+  if (files.length > 0 && images.length + from.length + set.length > 0) {
+    throw new DepotError('USAGE', '--files: expected no images beside it, they are a run of their own');
+  }
+  return files.length > 0;
+}
+
+async function filesOnce(flags: MirrorFlags, config: Config, signal: AbortSignal): Promise<void> {
+  const display = flags.json ? plainMirrorDisplay : await createMirrorDisplay();
+  try {
+    const results = await mirrorFiles({
+      lists: await readLists(flags.files),
+      folder: config.assets.dir,
+      dryRun: flags.dryRun === true,
+      env: process.env,
+      signal,
+      watch: { ...display, ended: (result) => tell(result, flags, display) },
+    });
+    display.end();
+    if (flags.json) printJson({ files: results.map(forJson) });
+    else print(totalLine(countWords(results.map(wordOf))));
+    refuseFailures(results, 'file');
+  } finally {
+    display.end();
+  }
+}
+
 type Settled = MirrorWishes & { readonly config: Config; readonly signal: AbortSignal };
 
-async function mirrorOnce(images: readonly string[], flags: MirrorFlags, settled: Settled): Promise<void> {
+async function imagesOnce(images: readonly string[], flags: MirrorFlags, settled: Settled): Promise<void> {
   const display = flags.json ? plainMirrorDisplay : await createMirrorDisplay();
   const { config } = settled;
   try {
@@ -111,17 +147,16 @@ async function mirrorOnce(images: readonly string[], flags: MirrorFlags, settled
     });
     display.end();
     await tellAll(report, flags);
-    refuseFailures(report.images);
+    refuseFailures(report.images, 'image');
   } finally {
     display.end();
   }
 }
 
-function tell(
-  { source, target, done, error }: MirroredImage,
-  flags: MirrorFlags,
-  display: MirrorDisplay,
-): void {
+/** What came of an image or a file. */
+type Outcome = MirroredImage | MirroredFile;
+
+function tell({ source, target, done, error }: Outcome, flags: MirrorFlags, display: MirrorDisplay): void {
   if (flags.json) return;
   if (done === undefined) display.line(resultLine('failed', target ?? source, error?.message ?? ''));
   else if (done.status === 'unchanged') display.line(resultLine('unchanged', target ?? source, ''));
@@ -138,7 +173,7 @@ async function tellAll({ images, left }: MirrorReport, flags: MirrorFlags): Prom
   for (const { repository, tag } of left) {
     print(resultLine(removed ? 'removed' : 'unnamed', `${repository}:${tag}`, ''));
   }
-  print(totalLine(countWords(images.map(({ done }) => done?.status ?? 'failed')), 'image'));
+  print(totalLine(countWords(images.map(wordOf)), 'image'));
   if (left.length > 0 && !removed) say('--prune --yes removes what is unnamed');
 }
 
@@ -147,19 +182,20 @@ function failedList(images: readonly MirroredImage[]): string {
   return failed.map(({ source, error }) => `# ${error?.message.replace(/\s+/g, ' ')}\n${source}\n`).join('');
 }
 
-function forJson({ source, target, done, error }: MirroredImage) {
-  if (done === undefined) {
-    return { source, target: target ?? null, status: 'failed', code: error?.code, reason: error?.message };
-  }
-  const { status, digest, bytes } = done;
-  return { source, target, status, digest, bytes };
+function wordOf({ done }: Outcome): string {
+  return done?.status ?? 'failed';
 }
 
-function refuseFailures(images: readonly MirroredImage[]): void {
-  const failed = images.filter(({ error }) => error !== undefined).length;
+function forJson({ source, target, done, error }: Outcome) {
+  if (done !== undefined) return { source, target, ...done };
+  return { source, target: target ?? null, status: 'failed', code: error?.code, reason: error?.message };
+}
+
+function refuseFailures(results: readonly Outcome[], thing: string): void {
+  const failed = results.filter(({ error }) => error !== undefined).length;
   if (failed === 0) return;
-  const message = `${failed} of ${images.length} images could not be mirrored`;
-  throw new DepotError(failed < images.length ? 'PARTIAL' : 'CHECK_FAILED', message);
+  const message = `${failed} of ${results.length} ${thing}s could not be mirrored`;
+  throw new DepotError(failed < results.length ? 'PARTIAL' : 'CHECK_FAILED', message);
 }
 
 async function printSets(asJson: boolean): Promise<void> {

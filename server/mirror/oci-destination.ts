@@ -1,6 +1,6 @@
 /** A folder in the OCI image layout as a destination; images keep their names in it. OCI image specification, image-layout.md. */
 import { createHash } from 'node:crypto';
-import { readdir, readFile, rename, rmdir, stat } from 'node:fs/promises';
+import { readFile, rename, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { syncFolder, writeFileAtomically } from '../disk/atomic-file.js';
@@ -118,9 +118,7 @@ export class OciDestination implements Destination {
   /** Takes the folder of what was on its way out of the layout, if nothing is. */
   async close(): Promise<void> {
     await this.#parts.sweep();
-    const parts = join(this.#folder, '.bootdepot');
-    const left = await readdir(parts).catch(() => undefined);
-    if (left?.length === 0) await rmdir(parts).catch(() => undefined);
+    await this.#parts.removeIfEmpty();
   }
 
   #blob(digest: Digest): string {

@@ -2,11 +2,11 @@
  * What is on its way here: a file for each thing, under the number of the process that writes it. Another process goes on
  * with what a killed one left, so nothing is fetched twice but what was not on the disk yet.
  */
-import { open, readdir, rename, rm, stat, truncate } from 'node:fs/promises';
+import { open, readdir, rename, rm, rmdir, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isAlive } from '../disk/atomic-file.js';
 import { makeDurableFolder } from '../disk/folders.js';
-import { type DepotError, fileError } from '../errors.js';
+import { DepotError, fileError } from '../errors.js';
 import { algorithmOf, type Digest, hexOf } from '../oci/digest.js';
 import { UploadSession } from '../registry/upload-session.js';
 
@@ -55,9 +55,11 @@ export class PartFiles {
         if (size > (order.size ?? size)) size = 0;
         await truncate(path, size);
         const session = new UploadSession(path, size, algorithmOf(digest));
-        await fill(session, { ...order, onHere });
-        await session.sync();
-        if (await session.matches(digest)) return path;
+        // It may be whole, where nobody knew how long it was.
+        if (size > 0 && order.size === undefined && (await session.matches(digest))) return path;
+        const isFilled = await fill(session, { ...order, onHere }, size > 0);
+        if (isFilled) await session.sync();
+        if (isFilled && (await session.matches(digest))) return path;
         if (size === 0) break;
       }
     } catch (error) {
@@ -77,8 +79,10 @@ export class PartFiles {
     const path = await this.#takeUp(order.name);
     try {
       if (fresh) await truncate(path, 0);
-      const session = new UploadSession(path, (await stat(path)).size, 'sha256');
-      await fill(session, order);
+      const { size } = await stat(path);
+      const session = new UploadSession(path, size, 'sha256');
+      // What is whole already has nothing behind its end.
+      await fill(session, order, size > 0);
       await session.sync();
       return path;
     } catch (error) {
@@ -106,6 +110,11 @@ export class PartFiles {
     }
   }
 
+  /** Removes the folder, if nothing is on its way. */
+  async removeIfEmpty(): Promise<void> {
+    await rmdir(this.#folder).catch(() => undefined);
+  }
+
   /** Makes the file of a thing ours, or a new one. */
   async #takeUp(name: string): Promise<string> {
     const own = join(this.#folder, `${name}.${process.pid}.part`);
@@ -131,15 +140,30 @@ export class PartFiles {
   }
 }
 
+/**
+ * @param mayEnd - whether there may be nothing at the place where it goes on
+ * @returns whether it went on
+ */
 async function fill(
   session: UploadSession,
   { bytesFrom, size, onHere }: Omit<PartOrder, 'name'>,
-): Promise<void> {
+  mayEnd: boolean,
+): Promise<boolean> {
   onHere?.(session.offset);
-  if (session.offset === size) return;
+  if (session.offset === size) return true;
   await session.resume();
   const start = session.offset;
-  await session.append(counted(bytesFrom(start), (bytes) => onHere?.(start + bytes)));
+  try {
+    await session.append(counted(bytesFrom(start), (bytes) => onHere?.(start + bytes)));
+    return true;
+  } catch (error) {
+    if (mayEnd && session.offset === start && isPastEnd(error)) return false;
+    throw error;
+  }
+}
+
+function isPastEnd(error: unknown): boolean {
+  return error instanceof DepotError && error.facts.reason === 'answers 416';
 }
 
 async function* counted(
