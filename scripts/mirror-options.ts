@@ -12,21 +12,21 @@ import {
 
 /** The flags as commander hands them over. */
 export interface MirrorFlags {
-  readonly from: readonly string[];
+  readonly from?: readonly string[];
   readonly listFormat?: string;
-  readonly set: readonly string[];
+  readonly set?: readonly string[];
   readonly sets?: true;
-  readonly files: readonly string[];
+  readonly files?: readonly string[];
   readonly to?: string;
   readonly platform: string;
-  readonly rename: readonly string[];
+  readonly rename?: readonly string[];
   readonly newest?: string;
   readonly since?: string;
   readonly referrers?: true;
   readonly prune?: true;
   readonly yes?: true;
   readonly dryRun?: true;
-  readonly insecureRegistry: readonly string[];
+  readonly insecureRegistry?: readonly string[];
   readonly failed?: string;
   readonly watch?: string;
   readonly data?: string;
@@ -59,7 +59,7 @@ export function parseMirrorFlags(flags: MirrorFlags): MirrorWishes {
   if (flags.watch !== undefined && every === undefined) {
     throw new DepotError('USAGE', `--watch: expected a duration such as 6h, got ${flags.watch}`);
   }
-  if (every !== undefined && flags.from.includes('-')) {
+  if (every !== undefined && flags.from?.includes('-')) {
     throw new DepotError(
       'USAGE',
       '--watch reads its list anew each time: expected a file, not standard input',
@@ -68,12 +68,12 @@ export function parseMirrorFlags(flags: MirrorFlags): MirrorWishes {
   if (flags.yes && !flags.prune) throw new DepotError('USAGE', '--yes: expected --prune beside it');
   return {
     listFormat: flags.listFormat,
-    sets: flags.set,
+    sets: flags.set ?? [],
     to: flags.to,
-    rename: flags.rename,
+    rename: flags.rename ?? [],
     platforms: flags.platform === 'all' ? undefined : flags.platform.split(',').map(parsePlatform),
     newest: parseCount(flags.newest),
-    insecureHosts: flags.insecureRegistry,
+    insecureHosts: flags.insecureRegistry ?? [],
     referrers: flags.referrers === true,
     prune: flags.prune ? (flags.yes ? 'remove' : 'show') : 'no',
     dryRun: flags.dryRun === true,

@@ -43,30 +43,31 @@ Examples:
   bootdepot mirror --from images.txt --to docker://registry.example.com/mirror --failed failed.txt
   bootdepot mirror --from images.txt --watch 6h`;
 
-const collect = (value: string, before: readonly string[]): string[] => [...before, value];
+const collect = (value: string, before: readonly string[] = []): string[] => [...before, value];
 
 /** The command. */
 export function mirrorCommand(): Command {
   return new Command('mirror')
     .description('copy images and lists of images into the depot, or to another registry')
     .argument('[image...]', 'images, or repositories with a rule for tags')
-    .option('--from <list>', 'a list of images; - is standard input; may be repeated', collect, [])
+    .option('--from <list>', 'a list of images; - is standard input; may be repeated', collect)
     .option('--list-format <kind>', 'what the lists are, if they do not look like it')
-    .option('--set <name>', 'a set of images by name, or a YAML file; may be repeated', collect, [])
+    .option('--set <name>', 'a set of images by name, or a YAML file; may be repeated', collect)
     .option('--sets', 'print the sets that come with the program')
+    .option('--files <list>', 'boot files by address, into the assets, instead of images', collect)
     .option(
       '--to <place>',
       "docker://HOST[/PREFIX], https://HOST[/PREFIX] or oci:DIR; the depot's folder by default",
     )
     .option('--platform <list>', 'os/arch of the images of a list, with commas, or all', 'all')
-    .option('--rename <rule>', 'keep, basename or PATTERN=NAME; may be repeated', collect, [])
+    .option('--rename <rule>', 'keep, basename or PATTERN=NAME; may be repeated', collect)
     .option('--newest <number>', 'of the tags that a rule chooses, those of the highest versions')
     .option('--since <time>', 'of the tags that a rule chooses, images made since: 2026-01-31, 30d')
     .option('--referrers', 'also what speaks of the images: signatures, attestations, bills of materials')
     .option('--prune', 'show the tags that the list does not name in the repositories that it does')
     .option('--yes', 'with --prune: remove them')
     .option('--dry-run', 'say what would be copied')
-    .option('--insecure-registry <host>', 'may be spoken to without TLS; may be repeated', collect, [])
+    .option('--insecure-registry <host>', 'may be spoken to without TLS; may be repeated', collect)
     .option('--failed <file>', 'write what failed as a list that --from reads')
     .option('--watch <time>', 'do it again and again, such as every 6h')
     .option('--data <dir>', 'the folder above the registry')
@@ -102,7 +103,7 @@ async function mirror(images: readonly string[], flags: MirrorFlags): Promise<vo
 }
 
 /** @throws DepotError `USAGE`: images and files at once */
-function isOfFiles(images: readonly string[], { files, from, set }: MirrorFlags): boolean {
+function isOfFiles(images: readonly string[], { files = [], from = [], set = [] }: MirrorFlags): boolean {
   if (files.length > 0 && images.length + from.length + set.length > 0) {
     throw new DepotError('USAGE', '--files: expected no images beside it, they are a run of their own');
   }
@@ -113,7 +114,7 @@ async function filesOnce(flags: MirrorFlags, config: Config, signal: AbortSignal
   const display = flags.json ? plainMirrorDisplay : await createMirrorDisplay();
   try {
     const results = await mirrorFiles({
-      lists: await readLists(flags.files),
+      lists: await readLists(flags.files ?? []),
       folder: config.assets.dir,
       dryRun: flags.dryRun === true,
       env: process.env,
@@ -138,7 +139,7 @@ async function imagesOnce(images: readonly string[], flags: MirrorFlags, settled
     const report = await runMirror({
       ...settled,
       images,
-      lists: await readLists(flags.from),
+      lists: await readLists(flags.from ?? []),
       since: parseSince(flags.since, Date.now()),
       registryDir: join(config.data.dir, 'registry'),
       env: process.env,

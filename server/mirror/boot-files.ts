@@ -58,10 +58,10 @@ export async function mirrorFiles(job: FileJob): Promise<MirroredFile[]> {
   const results: MirroredFile[] = [];
   job.watch.planned(files.length);
   try {
-    await inParallel(files, FILES_AT_ONCE, async (file) => {
+    await inParallel(files.entries(), FILES_AT_ONCE, async ([index, file]) => {
       if (job.signal.aborted) return;
       const result = await attempt(file, () => new Fetching(file, job, web).run());
-      results.push(result);
+      results[index] = result;
       job.watch.ended(result);
     });
   } finally {
@@ -112,21 +112,29 @@ class Fetching {
     if (await this.#isThere(proof)) return { status: 'unchanged', bytes: 0 };
     if (this.#job.dryRun) return { status: 'new', bytes: 0 };
     await makeFolder(dirname(this.#target));
-    const progress = this.#job.watch.begin(this.#file.path);
-    const path =
-      digest === undefined
-        ? await this.#bySignature(proof, progress)
-        : await this.#byDigest(digest, progress);
     try {
-      if (digest !== undefined && proof !== undefined) await expectGood(path, proof);
+      const path = await this.#bring(proof);
       const { size } = await stat(path);
       await this.#publish(path, proof);
       return { status: 'new', bytes: size };
+    } finally {
+      await this.#parts.removeIfEmpty();
+    }
+  }
+
+  /** @returns the path of a file that is right by all that is known */
+  async #bring(proof: Proof | undefined): Promise<string> {
+    const { digest, path: name } = this.#file;
+    const progress = this.#job.watch.begin(name);
+    if (digest === undefined) return this.#bySignature(proof, progress);
+    const path = await this.#byDigest(digest, progress);
+    if (proof === undefined) return path;
+    try {
+      await expectGood(path, proof);
+      return path;
     } catch (error) {
       await rm(path, { force: true });
       throw error;
-    } finally {
-      await this.#parts.removeIfEmpty();
     }
   }
 

@@ -54,7 +54,8 @@ type Entry = z.output<typeof ENTRY>;
 export function parseBootList(text: string, path: string): BootFile[] {
   let raw: unknown;
   try {
-    raw = parse(text);
+    // Every value is a text: some digests look like numbers.
+    raw = parse(text, { schema: 'failsafe' });
   } catch (error) {
     const [reason] = (error instanceof Error ? error.message : String(error)).split('\n', 1);
     throw new DepotError('USAGE', `${path}: ${reason}`);

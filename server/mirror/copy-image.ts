@@ -99,7 +99,7 @@ export class ImageCopier {
     if (digest !== undefined) return digest;
     if (tag === undefined) throw new DepotError('USAGE', `${source} has neither a tag nor a digest`);
     const told = await origin.digestOf(tag);
-    if (told === undefined) throw new DepotError('MANIFEST_UNKNOWN', 'its registry has no such image');
+    if (told === undefined) throw new DepotError('MANIFEST_UNKNOWN', `its registry has no ${source}`);
     return told === 'unknown' ? (await origin.manifest({ tag })).digest : told;
   }
 

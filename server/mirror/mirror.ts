@@ -73,13 +73,14 @@ export async function mirrorImages(request: MirrorRequest): Promise<MirrorReport
   });
   stopIf(signal);
   watch.planned(plan.images.length);
-  const results: MirroredImage[] = plan.refused.map((line) => ({ ...line, target: undefined }));
-  for (const refused of results) watch.ended(refused);
+  const refused = plan.refused.map((line): MirroredImage => ({ ...line, target: undefined }));
+  for (const line of refused) watch.ended(line);
+  const results: MirroredImage[] = [];
   const copier = new ImageCopier(request);
-  await inParallel(plan.images, IMAGES_AT_ONCE, async (image) => {
+  await inParallel(plan.images.entries(), IMAGES_AT_ONCE, async ([index, image]) => {
     if (signal.aborted) return;
     const result = await attempt(image, () => copier.copy(image, watch.begin(image.target)));
-    results.push(result);
+    results[index] = result;
     watch.ended(result);
   });
   stopIf(signal);
@@ -87,7 +88,7 @@ export async function mirrorImages(request: MirrorRequest): Promise<MirrorReport
   if (request.prune === 'remove' && !request.dryRun) {
     for (const { repository, tag } of left) await destination.removeTag(repository, tag);
   }
-  return { images: results, left };
+  return { images: [...results, ...refused], left };
 }
 
 async function attempt(
