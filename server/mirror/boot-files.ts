@@ -107,7 +107,7 @@ class Fetching {
   }
 
   async run(): Promise<{ readonly status: 'new' | 'unchanged'; readonly bytes: number }> {
-    const { digest, signature } = this.#file;
+    const { signature } = this.#file;
     const proof = signature === undefined ? undefined : await this.#proofOf(signature);
     if (await this.#isThere(proof)) return { status: 'unchanged', bytes: 0 };
     if (this.#job.dryRun) return { status: 'new', bytes: 0 };

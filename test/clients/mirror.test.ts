@@ -1,7 +1,7 @@
 /** Mirrors between real registries, filled and read by skopeo, over a way that fails as it can. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -15,7 +15,7 @@ import {
   startFaultyProxy,
 } from '../fixtures/faulty-proxy.js';
 import { writeImage, writeIndex, writeLayout, writeList } from '../fixtures/oci-layout.js';
-import { RegistryClient } from '../fixtures/registry-client.js';
+import { imageOf, OCI_IMAGE, RegistryClient } from '../fixtures/registry-client.js';
 import { freePort, type RunningDepot, startDepot } from '../fixtures/running-depot.js';
 import { buildTar } from '../fixtures/tar.js';
 import { testKeyFolder } from '../fixtures/test-key.js';
@@ -184,12 +184,29 @@ describeWith(['docker-registry', 'skopeo'], 'a registry that fails as it can', (
   }, 60_000);
 });
 
+async function headOf(port: number, name: string, reference: string): Promise<string | null> {
+  const client = new RegistryClient(`http://127.0.0.1:${port}`);
+  const answer = await client.ask('HEAD', `${name}/manifests/${reference}`, undefined, { Accept: OCI_IMAGE });
+  return answer.headers.get('docker-content-digest');
+}
+
+function sourceDigest(image: string): Promise<string | null> {
+  const [name = '', tag = ''] = image.slice(image.indexOf('/') + 1).split(':');
+  return headOf(upstreamPort, name, tag);
+}
+
 describeWith(['docker-registry', 'skopeo'], 'the old script', () => {
   test('its eight images by one command without root, by their basenames; two of them become signed ACIs', async () => {
     await startReference();
     const { images } = await findSet('k8s-1.3.6');
     writeLayout(join(folder, 'image'), { layers: [layer('base'), layer('kubernetes')] });
-    for (const image of images) await fill('image', image.slice(image.indexOf('/') + 1));
+    const [hyperkube, ...others] = images.map((image) => image.slice(image.indexOf('/') + 1));
+    await fill('image', hyperkube ?? '');
+    const client = new RegistryClient(`http://127.0.0.1:${upstreamPort}`);
+    for (const other of others) {
+      const [name = '', tag = ''] = other.split(':');
+      await client.push(name, tag, imageOf([layer('base'), layer(name)]));
+    }
     const url = `http://${proxy.host}`;
     const place = join(folder, 'depot');
     mkdirSync(place);
@@ -206,10 +223,20 @@ describeWith(['docker-registry', 'skopeo'], 'the old script', () => {
     expect(out).toContain('8 images: 8 new');
 
     depot = await startDepot(['assets', 'keys', 'data'].flatMap((name) => [`--${name}`, join(place, name)]));
-    const digest = await digestAt('coreos/hyperkube:v1.3.6_coreos.0', upstreamPort);
+    const digests: string[] = [];
+    const pulled: Record<string, string[]> = {};
     for (const image of images) {
-      expect(await digestAt(image.slice(image.lastIndexOf('/') + 1), depot.port)).toBe(digest);
+      const [name = '', tag = ''] = image.slice(image.lastIndexOf('/') + 1).split(':');
+      pulled[name] = [tag];
+      digests.push((await headOf(depot.port, name, tag)) ?? '');
     }
+    expect(digests).toEqual(await Promise.all(images.map((image) => sourceDigest(image))));
+    const list = { [`127.0.0.1:${depot.port}`]: { 'tls-verify': false, images: pulled } };
+    writeFileSync(join(folder, 'pull.yaml'), JSON.stringify(list));
+    await skopeo('sync', '--src', 'yaml', '--dest', 'dir', join(folder, 'pull.yaml'), folder);
+    expect(
+      readdirSync(folder).filter((each) => images.some((image) => image.endsWith(`/${each}`))),
+    ).toHaveLength(8);
     const wanted = ['hyperkube:v1.3.6_coreos.0', 'pause-amd64:3.0'];
     mustBootdepot(place, ['convert', ...wanted]);
     const verified = mustBootdepot(place, ['verify']);
