@@ -37,7 +37,7 @@ export interface Destination {
   /** Keeps a manifest all of whose parts were put. */
   putManifest(repository: RepositoryName, manifest: FetchedManifest, keeping: Keeping): Promise<void>;
   /** All tags of a repository; none if there is no such repository. */
-  tags(repository: RepositoryName): Promise<Tag[]>;
+  tags(repository: RepositoryName): Promise<readonly Tag[]>;
   removeTag(repository: RepositoryName, tag: Tag): Promise<void>;
   close(): Promise<void>;
 }

@@ -5,18 +5,11 @@ import { fallbackTag } from '../oci/fallback-tag.js';
 import { type Descriptor, parseManifest } from '../oci/manifest.js';
 import { OCI_INDEX } from '../oci/media-type.js';
 import { parseRepositoryName, type Reference, type RepositoryName, type Tag } from '../oci/reference.js';
-import { MAX_MANIFEST_BYTES } from '../registry/manifests.js';
 import { BlobTransfer } from '../registry/upstream/blob-transfer.js';
-import { connectionFailure, upstreamFailed } from '../registry/upstream/failures.js';
-import {
-  askDigest,
-  type FetchedManifest,
-  fetchManifest,
-  type Haste,
-} from '../registry/upstream/fetch-manifest.js';
-import { listTags } from '../registry/upstream/list-tags.js';
+import { upstreamFailed } from '../registry/upstream/failures.js';
+import { fetchReferrers, fetchTags, type ListHaste } from '../registry/upstream/fetch-list.js';
+import { askDigest, type FetchedManifest, fetchManifest } from '../registry/upstream/fetch-manifest.js';
 import { folderName, remoteName } from '../registry/upstream/names.js';
-import { readBody } from '../registry/upstream/read-body.js';
 import type { Source } from '../registry/upstream/source.js';
 import type { Timing } from '../registry/upstream/timing.js';
 
@@ -90,33 +83,17 @@ export class Origin {
   }
 
   /** @throws DepotError `NAME_UNKNOWN`; `UPSTREAM_FAILED`, `UPSTREAM_TIMEOUT` */
-  async tags(): Promise<Tag[]> {
-    const tags = await listTags({
-      source: this.#source,
-      name: this.#name,
-      tries: TRIES,
-      signal: this.#signal,
-    });
-    if (tags !== undefined) return tags;
+  async tags(): Promise<readonly Tag[]> {
+    const tags = await fetchTags(this.#source, this.#repository, this.#haste);
+    if (tags !== undefined) return tags.items;
     throw new DepotError('NAME_UNKNOWN', `${this.#source.name} has no repository ${this.#name}`);
   }
 
   /** The manifests that speak of another one: asked for, or listed under a tag where the registry has no answer. */
-  async referrers(subject: Digest): Promise<Digest[]> {
-    const answer = await this.#source.ask({
-      method: 'GET',
-      name: this.#name,
-      what: `referrers/${subject}`,
-      verified: false,
-      tries: TRIES,
-      signal: this.#signal,
-    });
-    const bytes =
-      answer === undefined
-        ? (await this.find({ tag: fallbackTag(subject) }))?.bytes
-        : await readBody(answer.reply.body, MAX_MANIFEST_BYTES).catch((error: unknown) => {
-            throw connectionFailure(this.#source.name, error).error;
-          });
+  async referrers(subject: Digest): Promise<readonly Digest[]> {
+    const listed = await fetchReferrers(this.#source, this.#repository, subject, this.#haste);
+    if (listed !== undefined) return listed.items.map(({ digest }) => digest);
+    const bytes = (await this.find({ tag: fallbackTag(subject) }))?.bytes;
     return bytes === undefined ? [] : parseManifest(bytes, OCI_INDEX).manifests.map(({ digest }) => digest);
   }
 
@@ -124,7 +101,8 @@ export class Origin {
     return remoteName(this.#source.name, this.#repository);
   }
 
-  get #haste(): Haste {
-    return { tries: TRIES, withinMs: this.#timing.manifest, signal: this.#signal };
+  get #haste(): ListHaste {
+    const { manifest } = this.#timing;
+    return { tries: TRIES, withinMs: manifest, allWithinMs: manifest, signal: this.#signal };
   }
 }

@@ -8,11 +8,12 @@ import { parseRepositoryName, type Reference, type RepositoryName, type Tag } fr
 import type { Reply } from '../registry/upstream/dial.js';
 import type { Question } from '../registry/upstream/endpoint.js';
 import { upstreamFailed } from '../registry/upstream/failures.js';
+import { fetchTags } from '../registry/upstream/fetch-list.js';
 import type { FetchedManifest } from '../registry/upstream/fetch-manifest.js';
-import { listTags } from '../registry/upstream/list-tags.js';
 import type { Source } from '../registry/upstream/source.js';
 import type { BringBlob, Destination, Keeping } from './destination.js';
 import { noteReferrer } from './note-referrer.js';
+import { MIRROR_TIMING } from './origin.js';
 import type { PartFiles } from './part-files.js';
 
 /** A registry, and where in it. */
@@ -107,9 +108,12 @@ export class RegistryDestination implements Destination {
     });
   }
 
-  async tags(repository: RepositoryName): Promise<Tag[]> {
+  async tags(repository: RepositoryName): Promise<readonly Tag[]> {
     const { source, signal } = this.#place;
-    return (await listTags({ source, name: this.#nameOf(repository), tries: TRIES, signal })) ?? [];
+    const { manifest: withinMs } = MIRROR_TIMING;
+    const name = parseRepositoryName(`${source.folder}/${this.#nameOf(repository)}`);
+    const haste = { tries: TRIES, withinMs, allWithinMs: withinMs, signal };
+    return (await fetchTags(source, name, haste))?.items ?? [];
   }
 
   async removeTag(repository: RepositoryName, tag: Tag): Promise<void> {

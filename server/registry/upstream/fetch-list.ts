@@ -90,7 +90,10 @@ async function fetchPages<T>(
   haste: ListHaste,
   form: ListForm<T>,
 ): Promise<FetchedList<T> | undefined> {
-  const ends = AbortSignal.timeout(haste.allWithinMs);
+  const ends = [
+    AbortSignal.timeout(haste.allWithinMs),
+    ...(haste.signal === undefined ? [] : [haste.signal]),
+  ];
   const items: T[] = [];
   let bytes = 0;
   let query: string | undefined = form.query;
@@ -105,7 +108,7 @@ async function fetchPages<T>(
       verified: false,
       absentAt: form.absentAt,
       tries: haste.tries,
-      signal: AbortSignal.any([ends, AbortSignal.timeout(haste.withinMs)]),
+      signal: AbortSignal.any([...ends, AbortSignal.timeout(haste.withinMs)]),
     });
     if (answer === undefined) return undefined;
     const body = await readBody(answer.reply.body, MOST_BYTES_OF_PAGE).catch((error: unknown) => {
