@@ -8,6 +8,7 @@ import { say } from './run.js';
 const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ['aci', async () => (await import('./commands/aci.js')).aciCommand()],
   ['bundle', async () => (await import('./commands/bundle.js')).bundleCommand()],
+  ['client', async () => (await import('./commands/client.js')).clientCommand()],
   ['convert', async () => (await import('./commands/convert.js')).convertCommand()],
   ['gc', async () => (await import('./commands/gc.js')).gcCommand()],
   ['key', async () => (await import('./commands/key.js')).keyCommand()],

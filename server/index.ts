@@ -22,6 +22,10 @@ export type { BundleSink } from './bundle/bundle-file.js';
 export type { BundledRepository, Contents, PlacedFile } from './bundle/contents.js';
 export type { BundleChoice } from './bundle/create-bundle.js';
 export type { LoadedBundle, LoadTarget } from './bundle/load-bundle.js';
+export type { ClientFile } from './clients/client-file.js';
+export type { ClientConfiguration, SiteRequest } from './clients/configure.js';
+export { CLIENT_FORMATS, type ClientFormat } from './clients/format-names.js';
+export { CLIENT_OPTIONS, type RawOptions } from './clients/options.js';
 export type { LoadedConfig } from './config/config.js';
 export type { Listener } from './config/listener.js';
 export type { Config } from './config/schema.js';
@@ -103,6 +107,12 @@ export const catAci = onFirstCall(async () => (await import('./aci/cat.js')).cat
 export const collectGarbage = onFirstCall(
   async () => (await import('./registry/gc/collect.js')).collectGarbage,
 );
+export const configureClient = onFirstCall(
+  async () => (await import('./clients/configure.js')).configureClient,
+);
+export const configureManifests = onFirstCall(
+  async () => (await import('./clients/configure.js')).configureManifests,
+);
 export const convertImage = onFirstCall(async () => (await import('./convert/convert.js')).convertImage);
 export const convertInto = onFirstCall(async () => (await import('./convert/convert-into.js')).convertInto);
 export const createBundle = onFirstCall(async () => (await import('./bundle/create-bundle.js')).createBundle);
@@ -121,6 +131,7 @@ export const inspectAci = onFirstCall(async () => (await import('./aci/inspect.j
 export const inspectKeys = onFirstCall(async () => (await import('./openpgp/inspect-keys.js')).inspectKeys);
 export const listAci = onFirstCall(async () => (await import('./aci/list.js')).listAci);
 export const loadBundle = onFirstCall(async () => (await import('./bundle/load-bundle.js')).loadBundle);
+export const listClientKinds = onFirstCall(async () => (await import('./clients/kinds.js')).listClientKinds);
 export const loadConfig = onFirstCall(async () => (await import('./config/config.js')).loadConfig);
 export const openBundleSink = onFirstCall(
   async () => (await import('./bundle/bundle-file.js')).openBundleSink,
@@ -151,3 +162,6 @@ export const trustedCertificates = onFirstCall(
 export const validateAci = onFirstCall(async () => (await import('./aci/validate.js')).validateAci);
 export const verifyAssets = onFirstCall(async () => (await import('./assets/verify-assets.js')).verifyAssets);
 export const verifyBundle = onFirstCall(async () => (await import('./bundle/verify-bundle.js')).verifyBundle);
+export const writeClientFiles = onFirstCall(
+  async () => (await import('./clients/write-files.js')).writeClientFiles,
+);

@@ -82,6 +82,7 @@ const ROUTES: ReadonlySet<string> = new Set([
   'aci',
   'aci-images',
   'keys',
+  'client',
   'v2',
   'healthz',
   'readyz',

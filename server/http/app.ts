@@ -10,6 +10,7 @@ export interface AppOptions {
   readonly assets: Router;
   readonly health: Router;
   readonly keys: Router;
+  readonly clients: Router;
   readonly home: Router;
   readonly discovery: RequestHandler;
   readonly imagesByName: Router;
@@ -33,6 +34,7 @@ export function createApp(options: AppOptions): Express {
   app.use(IMAGES_BY_NAME, options.imagesByName);
   app.use('/aci', options.acis);
   app.use('/keys', options.keys);
+  app.use('/client', options.clients);
   app.use(options.health);
   app.use(options.home);
   app.use((req) => {

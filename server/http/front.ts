@@ -24,6 +24,7 @@ import { aciRouter } from './aci-routes.js';
 import { createApp } from './app.js';
 import { type AssetsOptions, assetAnswers, assetsRouter } from './assets.js';
 import { createBundlesHandler, isBundlesUrl } from './bundles.js';
+import { clientsRouter } from './clients.js';
 import { type Connections, createConnections } from './connections.js';
 import { discoveryHandler } from './discovery.js';
 import { healthRouter } from './health.js';
@@ -165,6 +166,7 @@ export async function createFront(depot: Depot): Promise<Front> {
       dir: config.keys.dir,
       onRefused: (file, reason) => log.logger.warn({ file, reason }, 'a key file is not served'),
     }),
+    clients: clientsRouter({ keysDir: config.keys.dir, publicUrl: config.publicUrl }),
     home: homeRouter({
       registry,
       listing: assets.listing,

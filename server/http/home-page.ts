@@ -46,6 +46,7 @@ export function homePage({ origin, listing, repositories }: HomePageFacts): stri
 <li>${assets} kernels, images and ACIs, with their signatures
 <li><a href="#repositories">/v2/</a> container images, for docker, containerd, podman and skopeo
 <li><a href="/keys/pubkey.asc">/keys/pubkey.asc</a> the certificate that signs them; /keys/pubkey.gpg is the same for gpgv
+<li><a href="/client/">/client/</a> configuration for machines: docker, containerd, podman, rkt, k3s, dnsmasq and more
 <li><a href="/readyz">/readyz</a>, <a href="/healthz">/healthz</a>, <a href="/metrics">/metrics</a> how this server is
 </ul>
 

@@ -24,7 +24,15 @@ const refused: string[] = [];
 function appFor(folder: string): Express {
   const none = express.Router();
   const keys = keysRouter({ dir: folder, onRefused: (file) => refused.push(file) });
-  const others = { assets: none, health: none, home: none, discovery: none, imagesByName: none, acis: none };
+  const others = {
+    assets: none,
+    health: none,
+    clients: none,
+    home: none,
+    discovery: none,
+    imagesByName: none,
+    acis: none,
+  };
   return createApp({ logger: pino({ level: 'silent' }), keys, ...others });
 }
 
