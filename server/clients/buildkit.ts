@@ -10,6 +10,9 @@ import { toml } from './written.js';
 const PATH = '/etc/buildkit/buildkitd.toml';
 const CA_PATH = '/etc/buildkit/depot-ca.crt';
 
+const GOES_UPSTREAM =
+  'BuildKit asks a registry itself where its mirror has not an image: nothing turns that off.';
+
 /** The kind. */
 export const buildkit: ClientKind = {
   name: 'buildkit',
@@ -22,6 +25,7 @@ export const buildkit: ClientKind = {
       ...(existing === undefined
         ? [`${PATH} replaces the one that is there: --merge FILE joins the two.`]
         : []),
+      ...(site.options.mirrors.length > 0 && !site.options.fallback ? [GOES_UPSTREAM] : []),
       'docker buildx create takes the file with --buildkitd-config.',
     ],
   }),

@@ -14,8 +14,8 @@ const HEADER = '-'.repeat(60);
 /** What a text says in its own comment is not said twice. */
 function headerOf(file: ClientFile): readonly string[] {
   const facts = describe(file);
-  if (typeof file.content !== 'string') return [file.path, ...facts, 'Binary; here in base64.'];
-  return file.content.includes(commentLines(facts)) ? [file.path] : [file.path, ...facts];
+  if (typeof file.content !== 'string') return [...facts, 'Binary; here in base64.'];
+  return file.content.includes(commentLines(facts)) ? [file.path] : facts;
 }
 
 function textOf({ content }: ClientFile): string {

@@ -14,7 +14,7 @@ import {
   type RawOptions,
 } from '../index.js';
 import { onlyReads } from './only-reads.js';
-import { originOf } from './origin.js';
+import { knownOriginOf, originOf } from './origin.js';
 import { answerPlainText } from './plain-text.js';
 import { splitTarget } from './request-target.js';
 
@@ -50,7 +50,7 @@ interface Sources extends ClientsOptions {
 async function answer(req: Request, res: Response, name: string, sources: Sources): Promise<void> {
   const { keysDir, publicUrl, publication } = sources;
   const { kinds, format, options } = await readRequest(req, name);
-  const address = originOf(req, publicUrl);
+  const address = knownOriginOf(req, publicUrl);
   try {
     const made = await configureClient({ kinds, format, options, address, keysDir, publication });
     const type = CLIENT_FORMATS.get(format)?.contentType ?? 'application/octet-stream';
@@ -96,7 +96,7 @@ function optionsIn(query: URLSearchParams): Map<string, readonly string[]> {
 }
 
 async function listing(origin: string): Promise<string> {
-  const kinds = await listClientKinds();
+  const kinds = (await listClientKinds()).filter(({ name }) => name !== 'kubernetes');
   const paths = kinds.map(({ name, text }) => `/client/${name.padEnd(14)} ${text}`);
   return `${[
     'Configuration for machines that use this depot:',
