@@ -27,6 +27,8 @@ interface ClientFlags {
   readonly out?: string;
   readonly merge?: string;
   readonly ca?: string;
+  readonly user?: string;
+  readonly passwordFile?: string;
   readonly keys?: string;
   readonly config?: string;
   readonly list?: true;
@@ -61,6 +63,8 @@ export function clientCommand(): Command {
     .option('--out <path>', 'the folder for files, or the file for another form; stdout without')
     .option('--merge <file>', 'the file of the machine that is to be joined: daemon.json, policy.json, …')
     .option('--ca <file>', 'PEM of the authority of the registry; ca.crt in the folder of keys without')
+    .option('--user <name>', 'rkt: who it logs in as')
+    .option('--password-file <file>', 'with --user: its first line is the password')
     .option('--keys <dir>', 'the folder of keys')
     .option('--config <file>', 'configuration to read instead of bootdepot.yaml')
     .option('--list', 'list the kinds')
@@ -107,7 +111,20 @@ async function siteRequest(flags: ClientFlags, options: RawOptions): Promise<Sit
   const settings = [{ name: 'keys.dir', flag: '--keys', value: flags.keys }];
   const { config } = await loadConfig({ file: flags.config, flags: settings });
   const publication = publishedKeys(config.keys.dir, (_file, reason) => say(`warning: ${reason}`));
-  return { options, address: config.publicUrl, keysDir: config.keys.dir, publication, caFile: flags.ca };
+  return {
+    ...{ options, address: config.publicUrl, keysDir: config.keys.dir, publication },
+    caFile: flags.ca,
+    login: await loginOf(flags),
+  };
+}
+
+async function loginOf({ user, passwordFile }: ClientFlags): Promise<SiteRequest['login']> {
+  if (user === undefined && passwordFile === undefined) return undefined;
+  if (user === undefined || passwordFile === undefined) {
+    throw new DepotError('USAGE', '--user and --password-file go together');
+  }
+  const [password = ''] = (await readText(passwordFile)).split(/\r?\n/);
+  return { user, password };
 }
 
 async function readText(path: string): Promise<string> {
@@ -118,10 +135,8 @@ async function readText(path: string): Promise<string> {
   }
 }
 
-async function deliver(
-  { rendered, files }: ClientConfiguration,
-  { format, out }: ClientFlags,
-): Promise<void> {
+async function deliver({ rendered, files }: ClientConfiguration, flags: ClientFlags): Promise<void> {
+  const { format, out } = flags;
   if (out === undefined) {
     const [only] = files;
     if (format === 'files' && files.length === 1 && only !== undefined) sayWhere(only);
@@ -134,8 +149,14 @@ async function deliver(
     for (const path of await writeClientFiles(out, files)) print(path);
     return;
   }
-  await writeFileAtomically(out, rendered, { mode: format === 'script' ? 0o755 : 0o644 });
+  await writeFileAtomically(out, rendered, { mode: modeOf(flags) });
   print(out);
+}
+
+/** What holds a password is for its owner alone. */
+function modeOf({ format, user }: ClientFlags): number {
+  const mode = format === 'script' ? 0o755 : 0o644;
+  return user === undefined ? mode : mode & 0o700;
 }
 
 /** One file is printed as it is, so that it can be redirected; where it goes is said beside it. */

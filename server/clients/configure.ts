@@ -12,7 +12,7 @@ import { renderClients } from './formats.js';
 import { parseKinds } from './kinds.js';
 import { type RewrittenManifests, rewriteManifests } from './kubernetes.js';
 import { parseClientOptions, type RawOptions } from './options.js';
-import { type Site, siteOf } from './site.js';
+import { type Login, type Site, siteOf } from './site.js';
 
 /** Whose machines are meant, untrusted as far as it is text. */
 export interface SiteRequest {
@@ -24,6 +24,8 @@ export interface SiteRequest {
   readonly publication: () => Promise<Publication>;
   /** A PEM file in the place of the `ca.crt` in the folder of keys. */
   readonly caFile?: string | undefined;
+  /** How machines log in. */
+  readonly login?: Login | undefined;
 }
 
 /** Which files are wanted. */
@@ -67,6 +69,7 @@ async function readSite(request: SiteRequest): Promise<Site> {
     address,
     keys: certificatesIn(await publication().catch(unlessMissing)),
     ca: await readAuthority(request),
+    login: request.login,
     now: new Date(),
   });
 }

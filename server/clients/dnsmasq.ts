@@ -1,10 +1,10 @@
 /** dnsmasq: the depot's name, and DHCP with TFTP until iPXE can speak HTTP. */
 import { isIP } from 'node:net';
 import { DepotError } from '../errors.js';
-import { hostName, parseHostPort } from './address.js';
+import { hostName } from './address.js';
 import { type ClientFile, clientFile } from './client-file.js';
 import type { ClientKind } from './kind.js';
-import type { Site } from './site.js';
+import { depotHost, type Site } from './site.js';
 import { lines } from './written.js';
 
 /** The kind. */
@@ -32,9 +32,9 @@ function config(site: Site): ClientFile {
   });
 }
 
-function nameLines({ registry, depot, options }: Site): string[] {
-  const authority = parseHostPort(depot.replace(/^https?:\/\//, '').replace(/\/.*$/, ''), 'depot');
-  const names = [...new Set([authority, registry].map(hostName))].filter((name) => isIP(name) === 0);
+function nameLines(site: Site): string[] {
+  const { registry, options } = site;
+  const names = [...new Set([depotHost(site), registry].map(hostName))].filter((name) => isIP(name) === 0);
   if (names.length === 0) return [];
   const { address } = options;
   if (address === undefined) {

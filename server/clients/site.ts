@@ -14,6 +14,12 @@ import {
 import type { CaCertificate } from './ca-certificate.js';
 import type { ClientOptions } from './options.js';
 
+/** How a machine logs in where reading needs a user. */
+export interface Login {
+  readonly user: string;
+  readonly password: string;
+}
+
 /** The input of every kind, checked. */
 export interface Site {
   readonly registry: HostPort;
@@ -26,6 +32,7 @@ export interface Site {
   readonly insecure: boolean;
   /** What clients may trust, the current one first; none that is revoked or expired. */
   readonly keys: readonly Certificate[];
+  readonly login: Login | undefined;
   readonly options: ClientOptions;
   /** What is wrong with the address, a sentence each. */
   readonly warnings: readonly string[];
@@ -37,6 +44,7 @@ export interface SiteFacts {
   readonly address: string | undefined;
   readonly keys: readonly Certificate[];
   readonly ca: CaCertificate | undefined;
+  readonly login: Login | undefined;
   readonly now: Date;
 }
 
@@ -45,7 +53,7 @@ export interface SiteFacts {
  *
  * @throws DepotError `USAGE`: no address is known, or the registry's name cannot stand before an image
  */
-export function siteOf(options: ClientOptions, { address, keys, ca, now }: SiteFacts): Site {
+export function siteOf(options: ClientOptions, { address, keys, ca, login, now }: SiteFacts): Site {
   const depot = depotOf(options, address);
   const registry = options.registry ?? registryOf(depot);
   if (!isRegistryName(registry)) {
@@ -61,6 +69,7 @@ export function siteOf(options: ClientOptions, { address, keys, ca, now }: SiteF
     ca: insecure ? undefined : ca,
     insecure,
     keys: keys.filter((key) => !key.revoked && (key.expires === undefined || key.expires > now)),
+    login: login && checkLogin(login),
     options,
     warnings: warningsFor(depot, registry),
   };
@@ -76,11 +85,24 @@ function depotOf({ depot, registry, tls }: ClientOptions, address: string | unde
 }
 
 function warningsFor(depot: BaseUrl, registry: HostPort): string[] {
-  const authority = parseHostPort(depot.replace(/^https?:\/\//, '').replace(/\/.*$/, ''), 'address');
-  const local = [...new Set([authority, registry])].filter(isLoopback);
+  const local = [...new Set([depotHost({ depot }), registry])].filter(isLoopback);
   return local.map(
     (address) => `${address} means each machine itself: it is right on the depot's own machine only`,
   );
+}
+
+/** @throws DepotError `USAGE`: it cannot stand in an Authorization header */
+function checkLogin(login: Login): Login {
+  const { user, password } = login;
+  if (user === '' || user.includes(':') || password === '' || /\p{Cc}/u.test(user + password)) {
+    throw new DepotError('USAGE', 'user: expected a name without colon and a password of one line');
+  }
+  return login;
+}
+
+/** The host and port of the depot itself. */
+export function depotHost({ depot }: Pick<Site, 'depot'>): HostPort {
+  return parseHostPort(depot.replace(/^https?:\/\//, '').replace(/\/.*$/, ''), 'depot');
 }
 
 /** The address of the registry with its scheme. */

@@ -263,6 +263,23 @@ test('without an address there is no guess', async () => {
   );
 });
 
+test('rkt gets a login in files for root alone, and no password breaks out of them', async () => {
+  const at = 'depot=https://depot.example.com&registry=depot.example.com:5000';
+  const login = { user: 'rack', password: '"}\\ $(id)' };
+  const { files } = await configured('rkt', at, { login });
+  const [auth, dockerAuth] = files.slice(1);
+  expect(files.slice(1).map(({ path, mode }) => [path, mode])).toEqual([
+    ['/etc/rkt/auth.d/depot-auth.json', 0o600],
+    ['/etc/rkt/auth.d/depot-dockerAuth.json', 0o600],
+  ]);
+  const kinds = { rktVersion: 'v1', credentials: login };
+  const domains = ['depot.example.com'];
+  expect(JSON.parse(String(auth?.content))).toEqual({ ...kinds, rktKind: 'auth', type: 'basic', domains });
+  const registries = ['depot.example.com:5000'];
+  expect(JSON.parse(String(dockerAuth?.content))).toEqual({ ...kinds, rktKind: 'dockerAuth', registries });
+  await expect(configured('rkt', at, { login: { user: 'a:b', password: 'x' } })).rejects.toThrow(/^user:/);
+});
+
 test('an address of this machine alone is warned about, in the text and beside it', async () => {
   const { files, notes } = await configured('containerd', '', { address: 'http://127.0.0.1:8080' });
   expect(notes[0]).toMatch(/^Warning: 127\.0\.0\.1:8080 means each machine itself/);
