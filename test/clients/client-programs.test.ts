@@ -69,6 +69,7 @@ describeWith(['dnsmasq'], 'dnsmasq', () => {
 });
 
 async function ended(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
   const exit = new Promise((done) => child.once('exit', done));
   child.kill('SIGTERM');
   await exit;
