@@ -8,6 +8,7 @@ const ROOMS = [
   'assets',
   'access',
   'registry',
+  'lookaside',
   'convert',
   'mirror',
   'bundle',

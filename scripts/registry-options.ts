@@ -53,13 +53,26 @@ export async function openConfiguredRegistry(
   flags: RegistryFlags,
   more: readonly FlagSetting[],
 ): Promise<ConfiguredRegistry> {
+  const { registry, config } = await openDepotRegistry(flags, more);
+  return { registry, config: config.registry };
+}
+
+/**
+ * The same, for commands that are about more of the depot than its registry.
+ *
+ * @throws DepotError as {@link openConfiguredRegistry}
+ */
+export async function openDepotRegistry(
+  flags: RegistryFlags,
+  more: readonly FlagSetting[],
+): Promise<{ readonly registry: Registry; readonly config: Config }> {
   const config = await loadDataConfig(flags, more);
   const dir = registryFolder(config);
   const state = await checkFolder(dir, { writable: true, freeBytes: 0 });
   if (state !== 'ok') {
     throw new DepotError('NOT_FOUND', `${dir} is ${state}: name the folder above the registry with --data`);
   }
-  return { registry: await openAt(dir), config: config.registry };
+  return { registry: await openAt(dir), config };
 }
 
 async function loadDataConfig(flags: RegistryFlags, more: readonly FlagSetting[]): Promise<Config> {

@@ -51,6 +51,12 @@ export { KnownFiles } from './disk/known-files.js';
 export { type OpenFile, openRegularFile, parsePath, type RequestedPath } from './disk/safe-path.js';
 export { DepotError, fileError, outcomeOf, systemCode } from './errors.js';
 export { createLog, type Log, type Logger } from './log.js';
+export { signedHosts } from './lookaside/identities.js';
+export { type NamedImage, parseNamedImage } from './lookaside/images.js';
+export { Lookaside } from './lookaside/lookaside.js';
+export { PushSigner } from './lookaside/push-signer.js';
+export type { SignedImage } from './lookaside/sign-images.js';
+export type { VerifiedImage } from './lookaside/verify-images.js';
 export { createMetrics, type Metrics } from './metrics.js';
 export type { MirroredFile } from './mirror/boot-files.js';
 export type { MirroredImage, MirrorReport, MirrorWatch } from './mirror/mirror.js';
@@ -81,7 +87,7 @@ export {
   type PublishedKey,
   publishedKeys,
 } from './openpgp/published-keys.js';
-export { retiredFingerprints } from './openpgp/retired-keys.js';
+export { retiredCertificates, retiredFingerprints } from './openpgp/retired-keys.js';
 export { rktPath, writeRktTree } from './openpgp/rkt-tree.js';
 export type { AskPassphrase } from './openpgp/secret-key.js';
 export { loadSigningKey, type SigningKey } from './openpgp/signing-key.js';
@@ -164,4 +170,9 @@ export const verifyAssets = onFirstCall(async () => (await import('./assets/veri
 export const verifyBundle = onFirstCall(async () => (await import('./bundle/verify-bundle.js')).verifyBundle);
 export const writeClientFiles = onFirstCall(
   async () => (await import('./clients/write-files.js')).writeClientFiles,
+);
+export const signImage = onFirstCall(async () => (await import('./lookaside/sign-images.js')).signImage);
+export const signImages = onFirstCall(async () => (await import('./lookaside/sign-images.js')).signImages);
+export const verifyImages = onFirstCall(
+  async () => (await import('./lookaside/verify-images.js')).verifyImages,
 );

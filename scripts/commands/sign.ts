@@ -12,6 +12,7 @@ import {
   signAssets,
 } from '../../server/index.js';
 import { type AssetsFlags, depotConfig, parseJobs } from '../assets-options.js';
+import { collectTexts, type ImageFlags, signRegistryImages } from '../image-signatures.js';
 import { interruption } from '../interruptible.js';
 import { existingPassphrase } from '../passphrase.js';
 import { createDisplay, plainDisplay } from '../progress.js';
@@ -19,13 +20,9 @@ import { countWords, resultLine, totalLine } from '../result-text.js';
 import { print, printJson, run, say } from '../run.js';
 
 /** The flags of `sign` as commander hands them over. */
-interface SignFlags extends AssetsFlags {
-  readonly hash?: string;
-  readonly passphraseFile?: string;
+interface SignFlags extends AssetsFlags, ImageFlags {
+  readonly images?: true;
   readonly boot?: true;
-  readonly force?: true;
-  readonly dryRun?: true;
-  readonly json?: true;
   readonly watch?: true;
   readonly quiet?: string;
 }
@@ -42,20 +39,28 @@ bzImage*, zImage*, uImage*, initrd*, initramfs*, *.vmlinuz, *.initrd, *.cpio, *.
 
 Words: signed; good (it was already); re-signed (with why); kept (a .sig or .gpg of somebody else); refused (no ACI,
 or a checksum list that contradicts its files); failed. Exit status 3 if some were refused or failed, 1 if all were.
+With --images the images of the registry are signed, all or those that are named, for podman, skopeo and CRI-O: each
+manifest gets a signature for each name that clients have for it, which are HOST/REPOSITORY:TAG for each --host (or
+registry.signedHosts, or the host of publicUrl), and the name at the upstream that the repository came from.
 With --watch it goes on with what is new or changed until it is stopped, and --json prints one object a line.
 
 Examples:
   bootdepot sign
   bootdepot sign --boot --dry-run
   bootdepot sign --watch --quiet 10s
+  bootdepot sign --images
+  bootdepot sign --images coreos/hyperkube:v1.3.6_coreos.0 --host registry.example.com:5000
   bootdepot sign assets/coreos-hyperkube:v1.3.6_coreos.0.aci --hash sha256`;
 
 /** The command. */
 export function signCommand(): Command {
   return new Command('sign')
     .description('sign the ACIs of the assets folder, or the paths given')
-    .argument('[path...]', 'files and folders; the assets folder by default')
+    .argument('[path...]', 'files and folders (the assets folder by default), or images')
     .option('--boot', 'sign boot files too, and keep signed checksum lists')
+    .option('--images', 'sign container images of the registry')
+    .option('--host <host>', 'with --images: how clients name the registry; repeat for more', collectTexts)
+    .option('--data <dir>', 'with --images: the folder above the registry')
     .option('--hash <name>', 'sha256 or sha512 (default)')
     .option('--force', 'sign again what is good, sign what is no ACI, replace what others signed')
     .option('--dry-run', 'say what would be done, and do nothing')
@@ -75,6 +80,7 @@ export function signCommand(): Command {
 }
 
 async function sign(paths: readonly string[], flags: SignFlags): Promise<void> {
+  if (flags.images) return signRegistryImages(paths, refuseOthers(flags));
   const jobs = parseJobs(flags.jobs);
   const quietMs = parseQuiet(flags);
   const config = await depotConfig(flags, [
@@ -120,6 +126,12 @@ async function signForEver(
     else signal.addEventListener('abort', () => resolve());
   });
   await signer.stop();
+}
+
+/** @throws DepotError `USAGE`: a flag that is about files */
+function refuseOthers(flags: SignFlags): SignFlags {
+  if (!flags.boot && !flags.watch) return flags;
+  throw new DepotError('USAGE', '--images excludes --boot and --watch: see registry.signOnPush');
 }
 
 /** @throws DepotError `USAGE` */

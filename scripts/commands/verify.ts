@@ -1,43 +1,44 @@
 /** `bootdepot verify`: what every signature is worth. */
 import { Command } from 'commander';
-import {
-  type Certificate,
-  DepotError,
-  readKeyring,
-  type VerifiedFile,
-  verifyAssets,
-} from '../../server/index.js';
+import { DepotError, type VerifiedFile, verifyAssets } from '../../server/index.js';
 import { type AssetsFlags, depotConfig, parseJobs } from '../assets-options.js';
+import { collectTexts, type ImageFlags, verifyRegistryImages } from '../image-signatures.js';
 import { interruption } from '../interruptible.js';
 import { createDisplay, plainDisplay } from '../progress.js';
 import { countWords, resultLine, totalLine } from '../result-text.js';
 import { print, printJson, run, say } from '../run.js';
+import { trustedCertificates } from '../trusted-certificates.js';
 
 /** The flags of `verify` as commander hands them over. */
-interface VerifyFlags extends AssetsFlags {
-  readonly keyring?: string;
+interface VerifyFlags extends AssetsFlags, ImageFlags {
+  readonly images?: true;
   readonly boot?: true;
-  readonly json?: true;
 }
 
 const HELP = `
 States: good; stale (not of these bytes, and older than the file); bad (not of these bytes, or no signature that
 counts); missing; unknown-key; expired-key; revoked-key; expired-signature; failed (the file cannot be read).
 A checksum list that is there is compared with its files, and its own signature is checked.
-Exit status 1 if any file is not good.
+With --images the images of the registry are checked, all or those that are named: each manifest needs a good
+signature for each of its names. broken: a file or a gap at which clients stop, whatever comes behind it.
+Exit status 1 if any file or image is not good.
 
 Examples:
   bootdepot verify
   bootdepot verify assets/coreos-hyperkube:v1.3.6_coreos.0.aci
+  bootdepot verify --images --host registry.example.com:5000
   bootdepot verify --boot --keyring /usr/share/keyrings/vendor.gpg assets/flatcar`;
 
 /** The command. */
 export function verifyCommand(): Command {
   return new Command('verify')
     .description('check every signature of the assets folder, or of the paths given')
-    .argument('[path...]', 'files and folders; the assets folder by default')
+    .argument('[path...]', 'files and folders (the assets folder by default), or images')
     .option('--keyring <file>', 'certificates to trust; those of the folder of keys by default')
     .option('--boot', 'boot files and checksum lists need a signature too')
+    .option('--images', 'check container images of the registry')
+    .option('--host <host>', 'with --images: how clients name the registry; repeat for more', collectTexts)
+    .option('--data <dir>', 'with --images: the folder above the registry')
     .option('--assets <dir>', 'the assets folder')
     .option('--keys <dir>', 'the folder of keys')
     .option('--config <file>', 'configuration to read instead of bootdepot.yaml')
@@ -48,6 +49,7 @@ export function verifyCommand(): Command {
 }
 
 async function verify(paths: readonly string[], flags: VerifyFlags): Promise<void> {
+  if (flags.images) return verifyRegistryImages(paths, flags);
   const jobs = parseJobs(flags.jobs);
   const { assets, keys } = await depotConfig(flags);
   const keyring = await trustedCertificates(flags.keyring ?? keys.dir);
@@ -72,14 +74,4 @@ async function verify(paths: readonly string[], flags: VerifyFlags): Promise<voi
 
 function byPath(one: VerifiedFile, other: VerifiedFile): number {
   return one.path < other.path ? -1 : 1;
-}
-
-async function trustedCertificates(path: string): Promise<readonly Certificate[]> {
-  const keyring = await readKeyring(path, (file, reason) => say(`warning: ${file} is not used: ${reason}`));
-  if (keyring.length > 0) return keyring;
-  throw new DepotError(
-    'KEY_MISSING',
-    `${path} holds no certificate to check with: name a keyring with --keyring, or make a key with bootdepot key create`,
-    { path },
-  );
 }

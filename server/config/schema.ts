@@ -117,6 +117,10 @@ function haveNames(receivers: readonly { readonly name: string }[]): boolean {
 /** An upstream's name is what clients write before the first slash, and the name of a folder. */
 const UPSTREAM_NAME = /^[a-z0-9]+(?:(?:\.|-+)[a-z0-9]+)*(?::\d{1,5})?$/;
 
+/** Without a dot or a colon clients would take it for a part of a name on Docker Hub. */
+const SIGNED_HOST =
+  /^(?=.*[.:]|localhost$)(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\])(?::\d{1,5})?$/;
+
 const upstreamUrl = () =>
   parsed(parsePublicUrl, 'an address such as https://quay.io, without a name or password in it');
 
@@ -211,6 +215,15 @@ export const CONFIG_SCHEMA = z.strictObject({
     notifications: z
       .array(notification(), { error: 'a list of receivers' })
       .refine(haveNames, { error: 'receivers with names of their own' }),
+    signOnPush: z.array(repositoryGlob(), { error: 'a list of patterns' }),
+    signedHosts: z.array(
+      parsed(
+        (text) => (SIGNED_HOST.test(text) ? text : undefined),
+        'a host such as registry.example.com:5000',
+      ),
+      { error: 'a list of hosts' },
+    ),
+    signatureExtension: flag(),
     offline: flag(),
     staleTags: parsed(parseDuration, 'a duration such as 24h or 30d'),
     upstreams: upstreams(),

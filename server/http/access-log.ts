@@ -83,6 +83,8 @@ const ROUTES: ReadonlySet<string> = new Set([
   'aci-images',
   'keys',
   'client',
+  'lookaside',
+  'extensions',
   'v2',
   'healthz',
   'readyz',

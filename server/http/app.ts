@@ -15,6 +15,7 @@ export interface AppOptions {
   readonly discovery: RequestHandler;
   readonly imagesByName: Router;
   readonly acis: Router;
+  readonly lookaside: RequestHandler;
 }
 
 /** Makes the Express application; it listens to nothing by itself. */
@@ -35,6 +36,7 @@ export function createApp(options: AppOptions): Express {
   app.use('/aci', options.acis);
   app.use('/keys', options.keys);
   app.use('/client', options.clients);
+  app.use('/lookaside', options.lookaside);
   app.use(options.health);
   app.use(options.home);
   app.use((req) => {

@@ -30,8 +30,10 @@ import { discoveryHandler } from './discovery.js';
 import { healthRouter } from './health.js';
 import { homeRouter } from './home.js';
 import { createHotFiles } from './hot-files.js';
+import { addSignatureMetrics, openImageSignatures } from './image-signatures.js';
 import { imagesByNameRouter, namesInAssets } from './images-by-name.js';
 import { keysRouter } from './keys.js';
+import { lookasideHandler } from './lookaside.js';
 import { readinessOf, type Signing } from './readiness.js';
 import { type OnUnreadable, refuseRequest } from './refusals.js';
 import { createRegistryHandler } from './registry/handler.js';
@@ -100,6 +102,8 @@ export async function createFront(depot: Depot): Promise<Front> {
     allowSparse: config.registry.allowSparse,
     onDamage: (digest) => logger.error({ digest }, 'content did not match its digest and was put aside'),
   });
+  const env = depot.env ?? process.env;
+  const { lookaside, signer } = openImageSignatures({ config, registry, logger, env });
   const notifier = await openNotifier({
     layout: registry.layout,
     endpoints: config.registry.notifications,
@@ -138,7 +142,6 @@ export async function createFront(depot: Depot): Promise<Front> {
     },
   });
   const images = indexImages(config, log);
-  const env = depot.env ?? process.env;
   const acis = await openRegistryAcis({ config, registry, pullThrough, logger, env });
   const hosts = ownHosts(config);
   const [host] = hosts;
@@ -167,6 +170,7 @@ export async function createFront(depot: Depot): Promise<Front> {
       onRefused: (file, reason) => log.logger.warn({ file, reason }, 'a key file is not served'),
     }),
     clients: clientsRouter({ keysDir: config.keys.dir, publicUrl: config.publicUrl }),
+    lookaside: lookasideHandler(lookaside, logger),
     home: homeRouter({
       registry,
       listing: assets.listing,
@@ -182,6 +186,7 @@ export async function createFront(depot: Depot): Promise<Front> {
   addNotificationMetrics(metrics, notifier);
   addUpstreamMetrics(metrics, pullThrough);
   addConversionMetrics(metrics, acis);
+  addSignatureMetrics(metrics, signer);
   const handle: RequestListener = (req, res) => {
     const connection = connections.asked(req.socket);
     const writeDown = observe(req, res);
@@ -197,7 +202,7 @@ export async function createFront(depot: Depot): Promise<Front> {
   const onUnreadable = observeUnreadable(log, metrics, config.log.requests);
   const end = async () => {
     arrivals.stop();
-    await Promise.all([acis.close(), pullThrough.close(), images.stop()]);
+    await Promise.all([acis.close(), pullThrough.close(), images.stop(), signer.stop()]);
   };
   return { handle, onUnreadable, connections, transfers, housekeeping, notifier, end };
 }
