@@ -145,6 +145,9 @@ export const openBundleSink = onFirstCall(
 export const listSets = onFirstCall(async () => (await import('./mirror/sets.js')).listSets);
 export const mirrorFiles = onFirstCall(async () => (await import('./mirror/boot-files.js')).mirrorFiles);
 export const openSource = onFirstCall(async () => (await import('./convert/open-source.js')).openSource);
+export const parseSignatureUpload = onFirstCall(
+  async () => (await import('./lookaside/signature-upload.js')).parseSignatureUpload,
+);
 export const readBundleFiles = eachOnFirstCall(
   async () => (await import('./bundle/bundle-input.js')).readBundleFiles,
 );
@@ -152,6 +155,9 @@ export const readEarlierBundle = onFirstCall(
   async () => (await import('./bundle/bundle-input.js')).readEarlierBundle,
 );
 export const readKeyring = onFirstCall(async () => (await import('./openpgp/keyring.js')).readKeyring);
+export const refuseFalseSignature = onFirstCall(
+  async () => (await import('./lookaside/signature-upload.js')).refuseFalseSignature,
+);
 export const renameAcis = eachOnFirstCall(async () => (await import('./aci/rename-all.js')).renameAcis);
 export const rotateSigningKey = onFirstCall(
   async () => (await import('./openpgp/key-store.js')).rotateSigningKey,

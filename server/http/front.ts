@@ -123,6 +123,7 @@ export async function createFront(depot: Depot): Promise<Front> {
     ...{ registry, pullThrough, transfers, slots, ...gate },
     hotManifests: createHotManifests(registry, config.registry.memory),
     hotBlobs: createHotBlobs(registry),
+    signatures: config.registry.signatureExtension ? { lookaside, keysDir: config.keys.dir } : undefined,
   });
   const served: AssetsOptions = {
     ...assets,

@@ -24,20 +24,8 @@ const refused: string[] = [];
 function appFor(folder: string): Express {
   const none = express.Router();
   const keys = keysRouter({ dir: folder, onRefused: (file) => refused.push(file) });
-<<<<<<< HEAD
-  const others = {
-    assets: none,
-    health: none,
-    clients: none,
-    home: none,
-    discovery: none,
-    imagesByName: none,
-    acis: none,
-  };
-=======
-  const pages = { assets: none, health: none, home: none, imagesByName: none, acis: none };
+  const pages = { assets: none, health: none, clients: none, home: none, imagesByName: none, acis: none };
   const others = { ...pages, discovery: none, lookaside: none };
->>>>>>> 1975442 (lookaside: images of the registry are signed for podman, skopeo and CRI-O)
   return createApp({ logger: pino({ level: 'silent' }), keys, ...others });
 }
 

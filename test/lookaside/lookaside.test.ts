@@ -58,9 +58,7 @@ describe('the folder of signatures', () => {
   test('loses none of many that are added at once, also by two processes', async () => {
     const other = new Lookaside(join(folder, 'lookaside'));
     const texts = Array.from({ length: 12 }, (_, index) => `signature ${index}`);
-    await Promise.all(
-      texts.map((text, index) => (index % 2 ? other : lookaside).add(SIGNED, bytesOf(text))),
-    );
+    await Promise.all(texts.map((text, index) => (index % 2 ? other : lookaside).add(SIGNED, bytesOf(text))));
     expect((await contents()).sort()).toEqual([...texts].sort());
     expect((await lookaside.list(SIGNED)).map(({ number }) => number)).toEqual(texts.map((_, i) => i + 1));
   });

@@ -8,8 +8,8 @@ import {
   verifyContainerSignature,
 } from '../../server/openpgp/container-signature.js';
 import { readSecret } from '../../server/openpgp/signing-key.js';
-import { describeWith } from '../clients/programs.js';
 import { type GpgHome, gpgHome } from '../clients/gpg-home.js';
+import { describeWith } from '../clients/programs.js';
 import { loadTestKey, TEST_SECRET } from '../fixtures/test-key.js';
 
 const CLAIM = {

@@ -50,7 +50,7 @@ function takeApart(
   const end = text.lastIndexOf('/');
   const start = text.lastIndexOf('/', end - 1);
   const word = text.slice(start + 1, end);
-  const name = text.slice('/v2/'.length, start);
+  const name = text.slice((word === 'signatures' ? '/extensions/v2/' : '/v2/').length, start);
   const last = text.slice(end + 1);
   if (word === 'manifests') return { kind: 'manifest', name, last };
   if (word === 'blobs' && last !== 'uploads') return { kind: 'blob', name, last };

@@ -20,6 +20,7 @@ import { appendUpload, beginUpload, cancelUpload, deleteBlob, finishUpload, getU
 import { deleteManifest, putManifest } from './push-manifest.js';
 import { getReferrers } from './referrers.js';
 import { parseAddress, type RegistryAddress } from './route.js';
+import { getSignatures, putSignature, type SignaturesFace, SUPPORTED } from './signatures.js';
 import { getToken } from './token.js';
 import type { UploadSlots } from './upload-slots.js';
 
@@ -31,6 +32,8 @@ export interface RegistryFace extends Gate {
   readonly hotManifests: HotManifests;
   readonly hotBlobs: HotBlobs;
   readonly slots: UploadSlots;
+  /** Where signatures of images are, if they are given and taken here. */
+  readonly signatures?: SignaturesFace | undefined;
   /** How long a client that pushes may send nothing, in milliseconds; by default a minute. */
   readonly silenceMs?: number;
 }
@@ -69,6 +72,8 @@ function handlersAt(
         PUT: () => putManifest(req, res, address, face),
         DELETE: () => deleteManifest(res, address, face),
       };
+    case 'signatures':
+      return signaturesAt(req, res, address, face);
     case 'uploads':
       return {
         POST: () => {
@@ -86,6 +91,19 @@ function handlersAt(
   }
 }
 
+function signaturesAt(
+  req: IncomingMessage,
+  res: ServerResponse,
+  address: { readonly name: string; readonly digest: string },
+  { registry, signatures }: RegistryFace,
+): Handlers {
+  if (signatures === undefined) throw new DepotError('NOT_FOUND', 'registry.signatureExtension is off');
+  return {
+    ...reads(() => getSignatures(res, address, signatures)),
+    PUT: () => putSignature(req, res, address, signatures, registry),
+  };
+}
+
 function reads(handle: () => Promise<void>): Handlers {
   return { GET: handle, HEAD: handle };
 }
@@ -101,6 +119,8 @@ async function answer(req: IncomingMessage, res: ServerResponse, face: RegistryF
   const asked = parseAddress(req.url ?? '');
   if (asked === undefined) throw new DepotError('NOT_FOUND', 'nothing of a registry has this address');
   const address = await locate(req, res, asked, face.pullThrough);
+  // Clients look for it in whatever answer they get first, a challenge too.
+  if (address.kind === 'base' && face.signatures !== undefined) setHeaders(res, SUPPORTED);
   const caller = await admit(req, res, address, face);
   // Behind every check of who may read what.
   if (address.kind === 'manifest' && face.hotManifests.answer(req, res, address)) return;

@@ -11,6 +11,7 @@ type Target =
   | { readonly kind: 'blob'; readonly name: string; readonly digest: string }
   | { readonly kind: 'referrers'; readonly name: string; readonly digest: string }
   | { readonly kind: 'manifest'; readonly name: string; readonly reference: string }
+  | { readonly kind: 'signatures'; readonly name: string; readonly digest: string }
   | { readonly kind: 'upload'; readonly name: string; readonly id: string };
 
 /** An address of the registry, in its parts; none of them is checked yet. */
@@ -26,9 +27,13 @@ const FORMS: readonly [RegExp, (name: string, last: string) => Target][] = [
   [/^(.*)\/tags\/list$/, (name) => ({ kind: 'tags', name })],
 ];
 
+/** What containers/image and OpenShift have beside the registry's own addresses. */
+const EXTENSIONS = '/extensions/v2/';
+const SIGNATURES = /^(.*)\/signatures\/([^/]+)$/;
+
 /** Whether a request is for the registry. */
 export function isRegistryUrl(url: string): boolean {
-  return url === '/v2' || url.startsWith('/v2/') || url.startsWith('/v2?');
+  return url === '/v2' || url.startsWith('/v2/') || url.startsWith('/v2?') || url.startsWith(EXTENSIONS);
 }
 
 /**
@@ -50,12 +55,19 @@ function targetOf(path: string): Target | undefined {
   if (path === '/v2' || path === '/v2/') return { kind: 'base' };
   if (path === '/v2/_catalog') return { kind: 'catalog' };
   if (path === '/v2/token') return { kind: 'token' };
+  if (path.startsWith(EXTENSIONS)) return signaturesAt(path.slice(EXTENSIONS.length));
   const rest = path.slice('/v2/'.length);
   for (const [form, build] of FORMS) {
     const match = form.exec(rest);
     if (match !== null) return build(match[1] ?? '', match[2] ?? '');
   }
   return undefined;
+}
+
+function signaturesAt(rest: string): Target | undefined {
+  const [, name, digest] = SIGNATURES.exec(rest) ?? [];
+  if (name === undefined || digest === undefined) return undefined;
+  return { kind: 'signatures', name, digest };
 }
 
 function decode(path: string): string {
