@@ -4,6 +4,7 @@ const ROOMS = [
   'disk',
   'stream',
   'openpgp',
+  'tls',
   'aci',
   'assets',
   'access',

@@ -31,8 +31,25 @@ export function passphraseForNewKey(file: string | undefined): AskPassphrase {
   };
 }
 
-async function askTwice(): Promise<string | undefined> {
-  const typed = await ask('Passphrase for the new key (empty for none):');
+/**
+ * The password of a user: the first line of a file, or typed twice.
+ *
+ * @throws DepotError `USAGE`: neither, or typed differently the second time; `NOT_FOUND`, `ACCESS_DENIED`: the file
+ */
+export async function newPassword(file: string | undefined): Promise<string> {
+  const given = file === undefined ? undefined : await givenPassphrase(file, {});
+  const password = given ?? (file === undefined && canAsk() ? await askTwice('Password:') : undefined);
+  if (password !== undefined) return password;
+  throw new DepotError(
+    'USAGE',
+    'expected a password: nobody can type one here, so give it with --password-file',
+  );
+}
+
+async function askTwice(
+  prompt = 'Passphrase for the new key (empty for none):',
+): Promise<string | undefined> {
+  const typed = await ask(prompt);
   if (typed === '') return undefined;
   if ((await ask('The same again:')) !== typed) {
     throw new DepotError('USAGE', 'the two passphrases differ: nothing was done');

@@ -16,6 +16,8 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ['scrub', async () => (await import('./commands/scrub.js')).scrubCommand()],
   ['serve', async () => (await loadLean(() => import('./commands/serve.js'))).serveCommand()],
   ['sign', async () => (await import('./commands/sign.js')).signCommand()],
+  ['tls', async () => (await import('./commands/tls.js')).tlsCommand()],
+  ['user', async () => (await import('./commands/user.js')).userCommand()],
   ['verify', async () => (await import('./commands/verify.js')).verifyCommand()],
 ]);
 

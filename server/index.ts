@@ -108,6 +108,8 @@ export type { ColdBlob } from './registry/upstream/fill.js';
 export { PullThrough } from './registry/upstream/pull-through.js';
 export type { PulledBlob } from './registry/upstream/pulled-blobs.js';
 export type { Timing } from './registry/upstream/timing.js';
+export { authorityPath, hasAuthority } from './tls/authority-files.js';
+export type { ServerCertificate } from './tls/server-certificate.js';
 
 export const catAci = onFirstCall(async () => (await import('./aci/cat.js')).catAci);
 export const collectGarbage = onFirstCall(
@@ -122,6 +124,7 @@ export const configureManifests = onFirstCall(
 export const convertImage = onFirstCall(async () => (await import('./convert/convert.js')).convertImage);
 export const convertInto = onFirstCall(async () => (await import('./convert/convert-into.js')).convertInto);
 export const createBundle = onFirstCall(async () => (await import('./bundle/create-bundle.js')).createBundle);
+export const createAuthority = onFirstCall(async () => (await import('./tls/authority.js')).createAuthority);
 export const createSigningKey = onFirstCall(
   async () => (await import('./openpgp/key-store.js')).createSigningKey,
 );
@@ -135,9 +138,13 @@ export const importSigningKey = onFirstCall(
 );
 export const inspectAci = onFirstCall(async () => (await import('./aci/inspect.js')).inspectAci);
 export const inspectKeys = onFirstCall(async () => (await import('./openpgp/inspect-keys.js')).inspectKeys);
+export const issueServerCertificate = onFirstCall(
+  async () => (await import('./tls/server-certificate.js')).issueServerCertificate,
+);
 export const listAci = onFirstCall(async () => (await import('./aci/list.js')).listAci);
 export const loadBundle = onFirstCall(async () => (await import('./bundle/load-bundle.js')).loadBundle);
 export const listClientKinds = onFirstCall(async () => (await import('./clients/kinds.js')).listClientKinds);
+export const listUsers = onFirstCall(async () => (await import('./access/edit-users.js')).listUsers);
 export const loadConfig = onFirstCall(async () => (await import('./config/config.js')).loadConfig);
 export const openBundleSink = onFirstCall(
   async () => (await import('./bundle/bundle-file.js')).openBundleSink,
@@ -158,7 +165,11 @@ export const readKeyring = onFirstCall(async () => (await import('./openpgp/keyr
 export const refuseFalseSignature = onFirstCall(
   async () => (await import('./lookaside/signature-upload.js')).refuseFalseSignature,
 );
+export const removeUser = onFirstCall(async () => (await import('./access/edit-users.js')).removeUser);
 export const renameAcis = eachOnFirstCall(async () => (await import('./aci/rename-all.js')).renameAcis);
+export const renewServerCertificate = onFirstCall(
+  async () => (await import('./tls/server-certificate.js')).renewServerCertificate,
+);
 export const rotateSigningKey = onFirstCall(
   async () => (await import('./openpgp/key-store.js')).rotateSigningKey,
 );
@@ -171,6 +182,9 @@ export const trustCertificate = onFirstCall(
 export const trustedCertificates = onFirstCall(
   async () => (await import('./openpgp/trusted-keys.js')).trustedCertificates,
 );
+export const setUser = onFirstCall(async () => (await import('./access/edit-users.js')).setUser);
+export const signImage = onFirstCall(async () => (await import('./lookaside/sign-images.js')).signImage);
+export const signImages = onFirstCall(async () => (await import('./lookaside/sign-images.js')).signImages);
 export const validateAci = onFirstCall(async () => (await import('./aci/validate.js')).validateAci);
 export const verifyAssets = onFirstCall(async () => (await import('./assets/verify-assets.js')).verifyAssets);
 export const verifyBundle = onFirstCall(async () => (await import('./bundle/verify-bundle.js')).verifyBundle);

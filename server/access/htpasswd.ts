@@ -50,6 +50,11 @@ export function parseHtpasswd(text: string): Htpasswd {
   return { hashes, refused };
 }
 
+/** Whether somebody may be called that. */
+export function isUserName(text: string): boolean {
+  return /^[^\s:#][^\s:]*$/.test(text) && !RESERVED.has(text);
+}
+
 function faultOf(user: string, hash: string): string | undefined {
   if (user === '') return 'no user before a colon';
   if (RESERVED.has(user)) return 'a name that rules use for others';

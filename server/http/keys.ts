@@ -3,15 +3,19 @@
  * was parsed as a certificate and written anew, so a secret cannot.
  */
 import { createHash } from 'node:crypto';
+import { readFile, stat } from 'node:fs/promises';
 import type { IncomingHttpHeaders } from 'node:http';
 import express, { type Request, type Response, type Router } from 'express';
 import {
+  authorityPath,
   DepotError,
+  fileError,
   lastModifiedOf,
   type OnRefused,
   type Publication,
   type PublishedKey,
   publishedKeys,
+  systemCode,
 } from '../index.js';
 import { readConditions, type Validators } from './conditional.js';
 import { onlyReads } from './only-reads.js';
@@ -37,7 +41,13 @@ const ARMORED = 'application/pgp-keys';
 const BINARY = 'application/octet-stream';
 const CERTIFICATE_NAME = /^([0-9A-Fa-f]{40})\.asc$/;
 
-/** Makes the routes: `/pubkey.asc`, `/pubkey.gpg`, and `/<FINGERPRINT>.asc` for each published certificate. */
+const AUTHORITY = 'application/x-x509-ca-cert';
+const CERTIFICATES = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g;
+
+/**
+ * Makes the routes: `/pubkey.asc`, `/pubkey.gpg`, `/<FINGERPRINT>.asc` for each published certificate, and `/ca.crt`, what TLS
+ * clients trust.
+ */
 export function keysRouter({ dir, onRefused }: KeysOptions): Router {
   const look = publishedKeys(dir, onRefused);
   const router = express.Router({ caseSensitive: true, strict: true });
@@ -45,7 +55,8 @@ export function keysRouter({ dir, onRefused }: KeysOptions): Router {
     .route('/:name')
     .all(onlyReads)
     .get(async (req, res) => {
-      const body = bodyFor(req.params.name, await look());
+      const { name } = req.params;
+      const body = name === 'ca.crt' ? await authorityBody(dir) : bodyFor(name, await look());
       if (body === undefined) throw new DepotError('NOT_FOUND', `no certificate is at ${req.path}`);
       answer(req, res, body);
     });
@@ -58,6 +69,20 @@ function bodyFor(name: string, { current, keys, modifiedMs }: Publication): Body
   const fingerprint = CERTIFICATE_NAME.exec(name)?.[1]?.toUpperCase();
   const key = keys.find(({ certificate }) => certificate.fingerprint === fingerprint);
   return key && armored(key, key.modifiedMs);
+}
+
+/** The certificates of the file and nothing else that may have got into it. */
+async function authorityBody(dir: string): Promise<Body | undefined> {
+  const path = authorityPath(dir);
+  try {
+    const [text, { mtimeMs }] = await Promise.all([readFile(path, 'latin1'), stat(path)]);
+    const certificates = text.match(CERTIFICATES);
+    if (certificates === null) return undefined;
+    return { type: AUTHORITY, content: Buffer.from(`${certificates.join('\n')}\n`), modifiedMs: mtimeMs };
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined;
+    throw fileError(error, path);
+  }
 }
 
 function armored({ certificate }: PublishedKey, modifiedMs: number): Body {

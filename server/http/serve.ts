@@ -1,4 +1,5 @@
 /** A depot that answers, from the first listener to the last byte. */
+import { followExpiry } from './certificate-renewal.js';
 import { createFront, type Depot, type Front } from './front.js';
 import { type Listeners, openListeners, type Place } from './listeners.js';
 import { inheritedSockets } from './socket-activation.js';
@@ -35,12 +36,14 @@ export async function startDepot(options: ServeOptions): Promise<RunningDepot> {
   const { config, log } = options;
   const env = options.env ?? process.env;
   const front = await createFront(options);
+  const unfollow = await followExpiry(config, log.logger);
   const listeners = await openListeners(placesOf(options, env), {
     config,
     front,
     logger: log.logger,
     lookEveryMs: options.lookEveryMs ?? LOOK_EVERY_MS,
   }).catch(async (error: unknown) => {
+    unfollow();
     await Promise.all([front.housekeeping.stop(), front.notifier.stop(), front.end()]);
     throw error;
   });
@@ -52,6 +55,7 @@ export async function startDepot(options: ServeOptions): Promise<RunningDepot> {
     urls,
     async stop() {
       await notify('STOPPING=1');
+      unfollow();
       const cut = await drain(listeners, front, config.limits.drain);
       await front.end();
       log.logger.info({ cut }, 'stopped');

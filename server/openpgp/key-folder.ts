@@ -144,7 +144,7 @@ export async function makeKeyFolder(dir: string): Promise<void> {
   }
 }
 
-const OF_A_KEY_FOLDER = /\.(?:asc|gpg|md)$|^\.(?:git|bootdepot-)/;
+const OF_A_KEY_FOLDER = /\.(?:asc|gpg|md|crt|pem)$|^\.(?:git|bootdepot-)/;
 
 async function holdsOnlyKeys(dir: string): Promise<boolean> {
   const entries = await readdir(dir, { withFileTypes: true });
