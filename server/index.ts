@@ -52,7 +52,7 @@ export { type OpenFile, openRegularFile, parsePath, type RequestedPath } from '.
 export { DepotError, fileError, outcomeOf, systemCode } from './errors.js';
 export { createLog, type Log, type Logger } from './log.js';
 export { signedHosts } from './lookaside/identities.js';
-export { type NamedImage, parseNamedImage } from './lookaside/images.js';
+export { parseNamedImage } from './lookaside/images.js';
 export { Lookaside } from './lookaside/lookaside.js';
 export { PushSigner } from './lookaside/push-signer.js';
 export type { SignedImage } from './lookaside/sign-images.js';
@@ -109,7 +109,6 @@ export { PullThrough } from './registry/upstream/pull-through.js';
 export type { PulledBlob } from './registry/upstream/pulled-blobs.js';
 export type { Timing } from './registry/upstream/timing.js';
 export { authorityPath, hasAuthority } from './tls/authority-files.js';
-export type { ServerCertificate } from './tls/server-certificate.js';
 
 export const catAci = onFirstCall(async () => (await import('./aci/cat.js')).catAci);
 export const collectGarbage = onFirstCall(
