@@ -190,8 +190,6 @@ export const verifyBundle = onFirstCall(async () => (await import('./bundle/veri
 export const writeClientFiles = onFirstCall(
   async () => (await import('./clients/write-files.js')).writeClientFiles,
 );
-export const signImage = onFirstCall(async () => (await import('./lookaside/sign-images.js')).signImage);
-export const signImages = onFirstCall(async () => (await import('./lookaside/sign-images.js')).signImages);
 export const verifyImages = onFirstCall(
   async () => (await import('./lookaside/verify-images.js')).verifyImages,
 );
