@@ -1,5 +1,6 @@
 /** Passphrases: from a file, from the environment, or typed without echo. Never from the command line. */
 import { once } from 'node:events';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type AskPassphrase, DepotError, givenPassphrase } from '../server/index.js';
 import { say } from './run.js';
 
@@ -63,9 +64,10 @@ function canAsk(): boolean {
 
 async function ask(prompt: string): Promise<string> {
   const { read } = await import('read');
-  // At the end of input the promise of `read` never settles: the process would end without a word.
+  // At the end of input the promise of `read` never settles. It lets go of stdin then, as it does before it settles.
   const end = new AbortController();
-  const endOfInput = once(process, 'beforeExit', { signal: end.signal }).then(() => {
+  const endOfInput = once(process.stdin, 'pause', { signal: end.signal }).then(async () => {
+    await nextTurn();
     throw new Error('the end of input');
   });
   try {

@@ -57,8 +57,7 @@ export class PartFiles {
         const session = new UploadSession(path, size, algorithmOf(digest));
         // It may be whole, where nobody knew how long it was.
         if (size > 0 && order.size === undefined && (await session.matches(digest))) return path;
-        const isFilled = await fill(session, { ...order, onHere }, size > 0);
-        if (isFilled) await session.sync();
+        const isFilled = await fillDurably(session, { ...order, onHere }, size > 0);
         if (isFilled && (await session.matches(digest))) return path;
         if (size === 0) break;
       }
@@ -82,8 +81,7 @@ export class PartFiles {
       const { size } = await stat(path);
       const session = new UploadSession(path, size, 'sha256');
       // What is whole already has nothing behind its end.
-      await fill(session, order, size > 0);
-      await session.sync();
+      await fillDurably(session, order, size > 0);
       return path;
     } catch (error) {
       throw fileError(error, path);
@@ -137,6 +135,21 @@ export class PartFiles {
       if (Number(pid) === process.pid || !isAlive(Number(pid), Date.now())) return each;
     }
     return undefined;
+  }
+}
+
+/** As {@link fill}; what came is on the disk then, also where nothing was to come. */
+async function fillDurably(
+  session: UploadSession,
+  order: Omit<PartOrder, 'name'>,
+  mayEnd: boolean,
+): Promise<boolean> {
+  try {
+    const isFilled = await fill(session, order, mayEnd);
+    await session.sync();
+    return isFilled;
+  } finally {
+    await session.leave();
   }
 }
 

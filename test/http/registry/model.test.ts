@@ -53,7 +53,7 @@ class Server {
       const hour = 3_600_000;
       const options = { graceMs: hour, uploadsMs: hour, untagged: 'keep', dryRun: false } as const;
       const { removed } = await collectGarbage(registry, options);
-      expect(removed).toEqual({ manifest: 0, link: 0, upload: 0, content: 0 });
+      expect(removed).toEqual({ manifest: 0, link: 0, upload: 0, repository: 0, content: 0 });
     } else {
       const options = { repair: true, speed: 0, maySparse: () => false };
       expect((await scrubRegistry(registry, options)).findings).toEqual([]);
