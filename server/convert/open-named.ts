@@ -64,7 +64,7 @@ export async function openNamed(
  *
  * @param text - without `docker://`
  * @throws DepotError `NAME_INVALID`, `TAG_INVALID`, `DIGEST_INVALID`; `MANIFEST_UNKNOWN`; `UPSTREAM_FAILED`,
- *   `UPSTREAM_TIMEOUT`; `CONFIG_INVALID`: a file of passwords; as {@link openRegistryImage}
+ *   `UPSTREAM_TIMEOUT`; `CONFIG_INVALID`: a file of passwords, a credential helper; as {@link openRegistryImage}
  */
 export async function openRemote(
   text: string,

@@ -1,15 +1,13 @@
-/** Names and passwords that `docker login`, `skopeo login` and their like have put down. Docker's config.json, `auths`. */
+/**
+ * Names and passwords that `docker login`, `skopeo login` and their like have put down. Docker's config.json, `auths`,
+ * `credHelpers` and `credsStore`.
+ */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { DepotError, fileError } from '../../errors.js';
+import { askHelper, type Login } from './credential-helper.js';
 import { HUB } from './names.js';
-
-/** A name and its password. */
-export interface Login {
-  readonly username: string;
-  readonly password: string;
-}
 
 const CONFIG = z.object({
   auths: z
@@ -22,45 +20,79 @@ const CONFIG = z.object({
       }),
     )
     .nullish(),
+  credHelpers: z.record(z.string(), z.string()).nullish(),
+  credsStore: z.string().nullish(),
 });
+type DockerConfig = z.output<typeof CONFIG>;
+
+/** Who asks, and for what. */
+export interface LoginWish {
+  /** Such as `quay.io`. */
+  readonly host: string;
+  /** As its registry calls it. */
+  readonly repository: string;
+  /** Where the files are named, and what helpers get. */
+  readonly env: Readonly<NodeJS.ProcessEnv>;
+  /** How long a helper may take, in milliseconds. */
+  readonly helperMs: number;
+}
+
+/** What docker calls its hub to helpers. */
+const HUB_SERVER = 'https://index.docker.io/v1/';
 const HUB_HOSTS: ReadonlySet<string> = new Set(['docker.io', 'index.docker.io', 'registry-1.docker.io']);
 
 /**
  * Finds who we are for a repository: in `$DOCKER_CONFIG/config.json`, `$REGISTRY_AUTH_FILE`, `~/.docker/config.json`, the
- * first that knows. Of several entries the one that says most of the repository's name counts.
+ * first that knows. In each a helper for that very registry comes first, then the entry that says most of the
+ * repository's name, then the helper for all registries.
  *
- * @param host - such as `quay.io`
- * @param repository - as its registry calls it
  * @returns `undefined` if we are nobody there
- * @throws DepotError `CONFIG_INVALID`: a file is no such file (its content is not told); `ACCESS_DENIED`, `IO_FAILED`
+ * @throws DepotError `CONFIG_INVALID`: a file is no such file (its content is not told), or as {@link askHelper};
+ *   `ACCESS_DENIED`, `IO_FAILED`
  */
-export async function dockerLogin(
-  host: string,
-  repository: string,
-  env: Readonly<NodeJS.ProcessEnv>,
-): Promise<Login | undefined> {
-  const { DOCKER_CONFIG, REGISTRY_AUTH_FILE, HOME } = env;
+export async function dockerLogin(wish: LoginWish): Promise<Login | undefined> {
+  const { DOCKER_CONFIG, REGISTRY_AUTH_FILE, HOME } = wish.env;
   const paths = [
     ...(DOCKER_CONFIG ? [join(DOCKER_CONFIG, 'config.json')] : []),
     ...(REGISTRY_AUTH_FILE ? [REGISTRY_AUTH_FILE] : []),
     ...(HOME ? [join(HOME, '.docker/config.json')] : []),
   ];
   for (const path of paths) {
-    const login = await loginIn(path, `${plainHost(host)}/${repository}`);
+    const config = await readConfig(path);
+    const login = config && (await loginIn(config, wish));
     if (login !== undefined) return login;
   }
   return undefined;
 }
 
-async function loginIn(path: string, wanted: string): Promise<Login | undefined> {
+async function readConfig(path: string): Promise<DockerConfig | undefined> {
   const text = await readFile(path, 'utf8').catch((error: unknown) => {
     const failure = fileError(error, path);
     if (failure.code === 'NOT_FOUND') return undefined;
     throw failure;
   });
-  if (text === undefined) return undefined;
-  const entries = Object.entries(parse(text, path).auths ?? {});
-  const best = entries
+  return text === undefined ? undefined : parse(text, path);
+}
+
+async function loginIn(config: DockerConfig, wish: LoginWish): Promise<Login | undefined> {
+  const host = plainHost(wish.host);
+  const ask = (name: string | null | undefined): Promise<Login | undefined> | undefined =>
+    name
+      ? askHelper({
+          name,
+          server: host === HUB ? HUB_SERVER : host,
+          env: wish.env,
+          withinMs: wish.helperMs,
+        })
+      : undefined;
+  const own = Object.entries(config.credHelpers ?? {}).find(([key]) => placeOf(key) === host)?.[1];
+  return (
+    (await ask(own)) ?? writtenLogin(config, `${host}/${wish.repository}`) ?? (await ask(config.credsStore))
+  );
+}
+
+function writtenLogin({ auths }: DockerConfig, wanted: string): Login | undefined {
+  const best = Object.entries(auths ?? {})
     .map(([key, entry]) => ({ place: placeOf(key), entry }))
     .filter(({ place }) => `${wanted}/`.startsWith(`${place}/`))
     .sort((one, other) => other.place.length - one.place.length);
@@ -71,7 +103,7 @@ async function loginIn(path: string, wanted: string): Promise<Login | undefined>
   return undefined;
 }
 
-function parse(text: string, path: string): z.output<typeof CONFIG> {
+function parse(text: string, path: string): DockerConfig {
   let raw: unknown;
   try {
     raw = JSON.parse(text);

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { DepotError } from '../../errors.js';
 import { algorithmOf, type Digest, digestOf, hexOf, isDigest } from '../../oci/digest.js';
 import { parseManifest } from '../../oci/manifest.js';
-import { bareType, isManifestType, MANIFEST_TYPES } from '../../oci/media-type.js';
+import { bareType, isManifestType, MANIFEST_TYPES, SCHEMA_1_TYPE } from '../../oci/media-type.js';
 import type { Reference, RepositoryName } from '../../oci/reference.js';
 import { MAX_MANIFEST_BYTES } from '../manifests.js';
 import type { Reply } from './dial.js';
@@ -67,6 +67,7 @@ export async function fetchManifest(
     throw connectionFailure(source.name, error).error;
   });
   if (bytes === undefined) throw upstreamFailed(source.name, 'sent a manifest that is too large');
+  expectNewSchema(reply, source.name);
   const wanted = reference.digest ?? toldDigest(reply);
   const algorithm = wanted === undefined ? 'sha256' : algorithmOf(wanted);
   const hex = createHash(algorithm).update(bytes).digest('hex');
@@ -107,6 +108,16 @@ function toldDigest({ headers }: Reply): Digest | undefined {
 function typeOf({ headers }: Reply): string | undefined {
   const field = headers['content-type'];
   return typeof field === 'string' && isManifestType(bareType(field)) ? field : undefined;
+}
+
+/** The digest of a signed manifest of schema 1 is not that of its bytes: what it is has to be said before they are compared. */
+function expectNewSchema({ headers }: Reply, upstream: string): void {
+  const field = headers['content-type'];
+  if (typeof field !== 'string' || !SCHEMA_1_TYPE.test(bareType(field))) return;
+  throw upstreamFailed(
+    upstream,
+    "has that image in Docker's schema 1 only, which is not read here: push it there with a client of 2016 or newer",
+  );
 }
 
 function expectManifest(bytes: Buffer, contentType: string | undefined, upstream: string): void {

@@ -40,7 +40,7 @@ export class NamedSources {
    *
    * @param host - such as `quay.io`, `docker.io`, `localhost:5000`
    * @param repository - as the registry calls it
-   * @throws DepotError `CONFIG_INVALID`, `ACCESS_DENIED`, `IO_FAILED`: a file of passwords
+   * @throws DepotError `CONFIG_INVALID`, `ACCESS_DENIED`, `IO_FAILED`: a file of passwords, a credential helper
    */
   async of(host: string, repository: string): Promise<Source> {
     const { config, env } = this.#options;
@@ -48,7 +48,9 @@ export class NamedSources {
     const isKnown = configured?.username !== undefined || configured?.tokenFile !== undefined;
     // Another address than the name says is not shown what was put down for the name.
     const login =
-      isKnown || configured?.url !== undefined ? undefined : await dockerLogin(host, repository, env);
+      isKnown || configured?.url !== undefined
+        ? undefined
+        : await dockerLogin({ host, repository, env, helperMs: this.timing.helper });
     const key = JSON.stringify([host, login]);
     const known = this.#sources.get(key) ?? this.#open(host, { mirrors: [], ...configured, ...login });
     this.#sources.set(key, known);

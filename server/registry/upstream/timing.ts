@@ -12,6 +12,8 @@ export interface Timing {
   readonly revalidate: number;
   /** For a whole manifest. */
   readonly manifest: number;
+  /** For a credential helper, which may ask its user. */
+  readonly helper: number;
   /** Before the second try; each further one waits twice as long. */
   readonly backoff: number;
   /** The longest `Retry-After` that is waited for. */
@@ -33,6 +35,7 @@ export const TIMING: Timing = {
   silence: 60_000,
   revalidate: 3_000,
   manifest: 60_000,
+  helper: 60_000,
   backoff: 200,
   patience: 5_000,
   rest: 60_000,
