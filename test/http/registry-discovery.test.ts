@@ -139,3 +139,18 @@ describe('an image of the registry', () => {
     expect(body.toString().match(/"ac-discovery"/g)).toHaveLength(1);
   });
 });
+
+test('where aci.latest is none, an image without a version is the one whose tag is latest, or none', async () => {
+  const other = await startLiveDepot({ settings: { 'aci.latest': 'none' } });
+  try {
+    await pushImage(other.port, 'quay.io/coreos/etcd', 'v1.10.0');
+    await pushImage(other.port, 'quay.io/coreos/flannel', 'latest');
+    const statusOf = async (name: string) =>
+      (await askAsRkt(other.port, `/aci-images/linux/amd64/quay.io/coreos/${name}.aci`)).status;
+    expect(await statusOf('etcd:latest')).toBe(404);
+    expect(await statusOf('etcd:v1.10.0')).toBe(200);
+    expect(await statusOf('flannel:latest')).toBe(200);
+  } finally {
+    await other.remove();
+  }
+});
