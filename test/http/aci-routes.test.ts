@@ -113,14 +113,14 @@ describe('an image of the registry', () => {
   });
 
   test('is converted once, however many ask at the same time', async () => {
-    await pushImage(depot.port, 'team/busy', 'v1', noise(2_000_000));
+    await pushImage(depot.port, 'team/busy', 'v1', noise(300_000));
     const before = await figure('bootdepot_conversions_total');
     const answers = await Promise.all(Array.from({ length: 50 }, () => get('/aci/team/busy:v1.aci')));
     expect(answers.map(({ status }) => status)).toEqual(Array(50).fill(200));
     const [first] = answers;
     expect(answers.every(({ body }) => body.equals(first?.body ?? Buffer.alloc(0)))).toBe(true);
     expect((await figure('bootdepot_conversions_total')) - before).toBe(1);
-    expect(await figure('bootdepot_aci_cache_bytes')).toBeGreaterThan(2_000_000);
+    expect(await figure('bootdepot_aci_cache_bytes')).toBeGreaterThan(300_000);
   });
 
   test('has another ACI when its tag moves', async () => {

@@ -3,6 +3,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { type ConvertFlags, parseConvertFlags } from '../../scripts/convert-options.js';
+import { outcomeOf } from '../../server/errors.js';
 import { bootdepot, mustBootdepot } from '../fixtures/command.js';
 import { writeLayout } from '../fixtures/oci-layout.js';
 import { buildTar } from '../fixtures/tar.js';
@@ -127,18 +129,31 @@ test('for scripts there is one JSON document; some failed is exit 3', () => {
 
 test.each([
   [['oci:image', '--nosquash'], 2, 'left out'],
-  [['oci:image', '--level', '0'], 2, '--level'],
-  [['oci:image', '--compress', 'xz'], 2, '--compress'],
-  [['oci:image', '--platform', 'linux'], 2, 'os/arch'],
   [['oci:image', '--platform', 'linux/arm64'], 1, 'no image for linux/arm64'],
-  [['oci:image', '--name', '../x'], 2, 'host'],
-  [['oci:image', '--name', '.x'], 2, '--name'],
-  [['oci:image', 'oci:image', '--name', 'x'], 2, 'one image'],
   [['ftp://image'], 2, 'expected oci:DIR'],
   [['oci:image', '--keys', 'none'], 1, 'no signing key'],
-  [[], 2, 'missing required argument'],
 ])('%j ends with %i', (args, status, talk) => {
   expect(convert(...args)).toMatchObject({ status, out: '', talk: expect.stringContaining(talk) });
+});
+
+// What the command does with such an error is seen above; a process for each would take a second.
+test.each<[readonly string[], Partial<ConvertFlags>, string]>([
+  [['oci:image'], { nosquash: true }, 'left out'],
+  [['oci:image'], { level: '0' }, '--level'],
+  [['oci:image'], { compress: 'xz' }, '--compress'],
+  [['oci:image'], { platform: 'linux' }, 'os/arch'],
+  [['oci:image'], { name: '../x' }, 'host'],
+  [['oci:image'], { name: '.x' }, '--name'],
+  [['oci:image', 'oci:image'], { name: 'x' }, 'one image'],
+  [[], {}, 'missing required argument'],
+])('%j with %j is wrong use', (images, flags, message) => {
+  expect.assertions(2);
+  try {
+    parseConvertFlags(images, { sign: true, ...flags });
+  } catch (error) {
+    expect(outcomeOf(error).exit).toBe(2);
+    expect(error).toMatchObject({ message: expect.stringContaining(message) });
+  }
 });
 
 test('what appc cannot say is told', () => {
