@@ -1,9 +1,12 @@
 /** Who an image says it is, by what clients ask for it. appc/spec, spec/discovery.md. */
-import { identifyAci } from '../aci/identify.js';
 import { valueNamed } from '../aci/manifest-values.js';
 import { isServedName } from '../disk/safe-path.js';
 import { DepotError } from '../errors.js';
+import { onFirstCall } from '../on-first-call.js';
 import { type AssetsFolder, findAsset } from './asset.js';
+
+/** Where there is no image, nothing that reads one is loaded. */
+const identifyAci = onFirstCall(async () => (await import('../aci/identify.js')).identifyAci);
 
 /** The name of an image and the labels that rkt asks for; what the manifest does not say is absent. */
 export interface AciIdentity {

@@ -7,15 +7,19 @@ import { FreeSpace } from '../disk/free-space.js';
 import { DepotError } from '../errors.js';
 import type { Logger } from '../log.js';
 import type { RepositoryName } from '../oci/reference.js';
+import { onFirstCall } from '../on-first-call.js';
 import { armorSignature, type HashName, signHashed } from '../openpgp/detached.js';
 import type { SigningKey } from '../openpgp/signing-key.js';
 import { hashFile } from '../stream/hash-file.js';
 import { type AciCache, CACHED_IMAGE, type Held } from './aci-cache.js';
-import { convertImage, type WrittenAci } from './convert.js';
+import type { WrittenAci } from './convert.js';
 import { pulledRepository, type RegistryParts } from './pulled-repository.js';
 import { openRegistryImage, type RepositoryChoice } from './registry-image.js';
 import type { ImageSource } from './source.js';
 import { Turnstile } from './turnstile.js';
+
+/** Most servers convert nothing, and its modules take some megabytes. */
+const convertImage = onFirstCall(async () => (await import('./convert.js')).convertImage);
 
 /** To be changed with every change of the conversion that changes its bytes. */
 const FORMAT = 1;
