@@ -13,6 +13,7 @@ import type { SigningKey } from '../openpgp/signing-key.js';
 import { hashFile } from '../stream/hash-file.js';
 import { type AciCache, CACHED_IMAGE, type Held } from './aci-cache.js';
 import type { WrittenAci } from './convert.js';
+import type { ConvertLimits } from './limits.js';
 import { pulledRepository, type RegistryParts } from './pulled-repository.js';
 import { openRegistryImage, type RepositoryChoice } from './registry-image.js';
 import type { ImageSource } from './source.js';
@@ -33,6 +34,7 @@ export interface RegistryAcisOptions extends RegistryParts {
   readonly hashName: HashName;
   /** Bytes of the disk that stay free. */
   readonly freeSpace: number;
+  readonly limits: ConvertLimits;
   readonly logger: Logger;
 }
 
@@ -156,7 +158,7 @@ export class RegistryAcis {
     key: SigningKey | undefined,
     log: Pick<Logger, 'info'>,
   ): Promise<void> {
-    const { cache, freeSpace, hashName } = this.#options;
+    const { cache, freeSpace, hashName, limits } = this.#options;
     const startedMs = performance.now();
     const folder = await cache.prepare(name);
     try {
@@ -165,6 +167,7 @@ export class RegistryAcis {
       await convertImage(source, {
         path: join(folder, CACHED_IMAGE),
         hashName,
+        limits,
         signal: this.#stopping.signal,
         warn: (text) => log.info(text),
         beforeVisible: async ({ fileHash }) => {

@@ -45,6 +45,7 @@ export async function openRegistryAcis(options: RegistryImagesOptions): Promise<
     signingKey: usableKey(options),
     hashName: config.sign.hash,
     freeSpace: config.limits.freeSpace,
+    limits: config.convert.limits,
     logger,
   });
 }

@@ -73,6 +73,15 @@ test('two images are converted at once, and others wait for them', async () => {
   expect((await Promise.all(answers)).map(({ status }) => status)).toEqual(tags.map(() => 200));
 });
 
+test('an image beyond convert.limits is refused by the bound', async () => {
+  await depot.remove();
+  depot = await startLiveDepot({ settings: { 'convert.limits.size': '50KiB' } });
+  await pushImage(depot.port, 'team/large', 'v1', image('large'));
+  const { status, body } = await get('/aci/team/large:v1.aci');
+  expect([status, body.toString()]).toEqual([422, expect.stringContaining('51200')]);
+  expect(await cached()).toEqual([]);
+});
+
 describe('a layer that is damaged', () => {
   const pathOf = (digest: string): string => {
     const hex = digest.slice('sha256:'.length);
