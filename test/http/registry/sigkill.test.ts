@@ -14,7 +14,7 @@ import { type RunningDepot, startDepot } from '../../fixtures/running-depot.js';
 import { until } from '../../fixtures/until.js';
 import { LoadClient, randomOf } from './load.js';
 
-const KILLS = Number(process.env.KILL_POINTS ?? 12);
+const KILLS = Number(process.env.KILL_POINTS ?? 8);
 
 test(
   `${KILLS} times SIGKILL: what was acknowledged is there, and nothing is there by half`,
