@@ -39,6 +39,8 @@ print('bound', flush=True)
 while True: print(repr(s.recv(4096).decode()), flush=True)
 `;
 
+import { until } from '../fixtures/until.js';
+
 describeWith(['python3'], 'systemd', () => {
   let folder: string;
   const started: ChildProcess[] = [];
@@ -85,13 +87,17 @@ describeWith(['python3'], 'systemd', () => {
     const [http, six] = depot.ports;
     expect(await (await fetch(`http://127.0.0.1:${http}/healthz`)).text()).toBe('ok\n');
     expect(await (await fetch(`http://[::1]:${six}/healthz`)).text()).toBe('ok\n');
-    expect(depot.talk()).toContain(`listens on http://127.0.0.1:${http}, http://[::1]:${six}\n`);
+    const listens = `listens on http://127.0.0.1:${http}, http://[::1]:${six}\n`;
+    await until(() => depot.talk().includes(listens));
+    expect(depot.talk()).toContain(listens);
     expect(await depot.stop()).toBe(0);
   });
 
   test('a listener that was asked for is opened beside them', async () => {
     const depot = await activated('http', '--listen', '127.0.0.1:0');
     expect((await fetch(`http://127.0.0.1:${depot.ports[0]}/healthz`)).status).toBe(200);
+    // It answers a moment before it says so.
+    await until(() => depot.talk().includes(', http://127.0.0.1:'));
     const own = /, (http:\/\/127\.0\.0\.1:\d+)/.exec(depot.talk())?.[1];
     expect((await fetch(`${own}/healthz`)).status).toBe(200);
     expect(await depot.stop()).toBe(0);
